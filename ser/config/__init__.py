@@ -1,0 +1,1 @@
+"""Typed configuration: YAML in, frozen sections out."""

@@ -1,0 +1,53 @@
+"""`augment`: what training does to a sample, every parameter drawn by key before it is applied."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ser.config.section import Count, NonNegative, Probability, Section
+
+
+class NoSpecAugment(Section):
+    """Images are left as they are."""
+
+    kind: Literal['none'] = 'none'
+    """No masks."""
+
+
+class MaskSpecAugment(Section):
+    """Time and frequency masks on the [0, 1] image, before normalisation (Park et al. 2019)."""
+
+    kind: Literal['masks'] = 'masks'
+    """Masks of random place and width."""
+    probability: Probability = 1.0
+    """Chance that a clip is masked at all."""
+    time_masks: Count = 2
+    """Masks along time."""
+    time_width: Probability = 0.1
+    """Widest time mask, as a share of the image's width; widths are uniform from 0."""
+    frequency_masks: Count = 2
+    """Masks along frequency."""
+    frequency_width: Probability = 0.1
+    """Widest frequency mask, as a share of the image's height; widths are uniform from 0."""
+    fill: Literal['floor', 'mean'] = 'floor'
+    """What a mask is filled with: 'floor' (0, the quietest level) or 'mean' (the clip's mean level)."""
+    shared: bool = False
+    """The same masks on every view, instead of masks of its own for each."""
+
+
+class MixupConfig(Section):
+    """Convex mixtures of two clips and of their losses (Zhang et al. 2018), one partner for all views."""
+
+    alpha: NonNegative = 0.0
+    """Parameter of Beta(alpha, alpha) for the share; 0 is off."""
+    probability: Probability = 1.0
+    """Chance that a batch is mixed."""
+
+
+class AugmentConfig(Section):
+    """Augmentation of training batches; evaluation sees none."""
+
+    spec_augment: Annotated[NoSpecAugment | MaskSpecAugment, Field(discriminator='kind')] = NoSpecAugment()
+    """Masks on the images."""
+    mixup: MixupConfig = MixupConfig()
+    """Mixup."""

@@ -1,0 +1,40 @@
+"""`data`: which shards, which labels, how audio is read and batched."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ser.config.section import Count, Positive, PositiveInt, Probability, Section
+
+
+class DataConfig(Section):
+    """Where the samples are and how they become batches."""
+
+    shards: tuple[str, ...] = ()
+    """Tar files, globs, brace ranges or folders. With valid_shards and test_shards: the training part."""
+    valid_shards: tuple[str, ...] = ()
+    """Tars of the validation part, where each part has shards of its own."""
+    test_shards: tuple[str, ...] = ()
+    """Tars of the test part, where each part has shards of its own."""
+    label: str = 'auto'
+    """Where a sample's label is: 'auto' (JSON `emotion` or `label`, then .cls, then .txt), or SUFFIX, or json.KEY."""
+    labels: Literal['auto'] | tuple[str, ...] = 'auto'
+    """The classes: 'auto' for every label present, or a list; clips of other labels are dropped and counted."""
+    classes: tuple[str, ...] = ()
+    """Names of the integers in `.cls` members, in index order."""
+    sample_rate: PositiveInt = 44100
+    """Hz of every batch; a clip stored at another rate is resampled by the worker (soxr)."""
+    max_seconds: Positive = 30.0
+    """Longest clip: training crops longer ones at a random place, evaluation does what `long` says."""
+    long: Literal['error', 'window'] = 'error'
+    """A clip over max_seconds in evaluation: 'error', or 'window' (the mean of its windows' probabilities)."""
+    shuffle_window_shards: Literal['all'] | PositiveInt = 'all'
+    """Shards per shuffle window: 'all' is one uniform permutation; a number reads a huge set window by window."""
+    workers: Literal['auto'] | Count = 'auto'
+    """Reader processes: 'auto' is one fewer than the cores, at most 8; 0 reads in the training process."""
+    prefetch: PositiveInt = 4
+    """Batches that each worker prepares ahead."""
+    on_error: Literal['raise', 'skip'] = 'raise'
+    """A sample that cannot be decoded in training: stop, or repeat a neighbour at weight 0 and count it."""
+    max_bad: Probability = Field(default=0.001)
+    """With on_error 'skip': the share of bad samples above which training stops all the same."""

@@ -1,0 +1,16 @@
+"""`evaluation`: how scores are computed."""
+
+from ser.config.section import Count, OpenFraction, PositiveInt, Section
+
+
+class EvaluationConfig(Section):
+    """Scores and intervals."""
+
+    batch_size: PositiveInt = 32
+    """Clips per evaluation step, over all ranks; it changes no score."""
+    bootstrap: PositiveInt = 2000
+    """Resamples behind each interval."""
+    confidence: OpenFraction = 0.95
+    """Coverage that the intervals aim at."""
+    seed: Count = 0
+    """Draws the resamples."""

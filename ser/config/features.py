@@ -1,0 +1,116 @@
+"""`features`: what the front end computes on the device, in the batch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ser.config.section import NUMBER, NonNegative, Positive, PositiveInt, Section
+
+
+class CqtConfig(Section):
+    """Constant-Q magnitude, defined by nnAudio's kernels (CQT1992v2)."""
+
+    engine: Literal['folded', 'nnaudio'] = 'folded'
+    """'folded': one FFT and a band-limited sum, the fast one; 'nnaudio': nnAudio's own layer, the definition."""
+    hop_length: PositiveInt = 512
+    """Samples between frames."""
+    fmin_hz: Positive = 32.70319566257483
+    """Frequency of the lowest bin (C1)."""
+    bins: PositiveInt = 84
+    """Frequency bins."""
+    bins_per_octave: PositiveInt = 12
+    """Bins per octave."""
+    table_mb: Positive = 256.0
+    """Megabytes of kernel tables kept, one table per clip-length bucket, oldest use dropped first."""
+
+
+class MelConfig(Section):
+    """Mel power spectrogram, torchaudio's layer with Slaney scale and norm (librosa's numbers)."""
+
+    n_fft: PositiveInt = 4096
+    """Samples per window (Hann)."""
+    hop_length: PositiveInt = 256
+    """Samples between frames."""
+    bins: PositiveInt = 128
+    """Mel bands."""
+    fmin_hz: NonNegative = 0.0
+    """Lower edge of the lowest band."""
+    fmax_hz: Positive | None = None
+    """Upper edge of the highest band; null is half the sample rate."""
+    chunk_mb: Positive = 64.0
+    """Megabytes of spectrogram held at once: a batch is worked through in chunks of clips."""
+
+
+class MfccConfig(Section):
+    """Mel cepstrum: DCT-II (orthonormal) of the clip's mel decibels; parameters of the mel are features.mel's."""
+
+    coefficients: PositiveInt = 40
+    """How many coefficients, from the 0th."""
+
+
+class ChromaConfig(Section):
+    """Pitch-class energy of the power spectrogram (librosa's filter bank); n_fft and hop are features.mel's."""
+
+    bins: PositiveInt = 12
+    """Pitch classes."""
+
+
+class LevelConfig(Section):
+    """Decibels relative to each clip's own maximum over its valid frames."""
+
+    floor_db: Annotated[float, NUMBER, Field(lt=0, allow_inf_nan=False)] = -80.0
+    """Decibels below the maximum that count as silence."""
+
+
+class StretchTime(Section):
+    """Each clip's own valid frames fill the whole width of the image."""
+
+    kind: Literal['stretch'] = 'stretch'
+    """Duration is squeezed into the width, as the reference system does."""
+
+
+class FixedTime(Section):
+    """The image spans a fixed duration: longer clips are cut at the centre, shorter ones padded with the floor."""
+
+    kind: Literal['fixed'] = 'fixed'
+    """One time scale for every clip."""
+    seconds: Positive = 3.0
+    """Seconds that the width of the image spans."""
+
+
+class ImageConfig(Section):
+    """From decibels to the image a vision backbone takes."""
+
+    size: PositiveInt = 224
+    """Height and width in pixels."""
+    time: Annotated[StretchTime | FixedTime, Field(discriminator='kind')] = StretchTime()
+    """How duration becomes width."""
+    channels: Literal['replicate', 'single', 'delta'] = 'replicate'
+    """'replicate': three copies; 'single': one channel; 'delta': static, delta and delta-delta."""
+    delta_width: Annotated[int, NUMBER, Field(ge=3)] = 9
+    """Frames of the Savitzky-Golay slope behind 'delta' (odd)."""
+    mean: tuple[Annotated[float, NUMBER], Annotated[float, NUMBER], Annotated[float, NUMBER]] = (0.485, 0.456, 0.406)
+    """Per-channel mean subtracted after scaling to [0, 1] (ImageNet's); 'single' uses the average of the three."""
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """Per-channel deviation divided by (ImageNet's); 'single' uses the average of the three."""
+
+
+class FeaturesConfig(Section):
+    """The front end. A view of the model names the feature it sees: cqt, mel, mfcc or chroma."""
+
+    sample_rate: PositiveInt = 44100
+    """Hz that the features are computed at; differs from data.sample_rate only with resampling on the device."""
+    min_samples: PositiveInt = 4096
+    """A shorter clip is zero-padded at its end to this many samples."""
+    cqt: CqtConfig = CqtConfig()
+    """Constant-Q transform."""
+    mel: MelConfig = MelConfig()
+    """Mel spectrogram."""
+    mfcc: MfccConfig = MfccConfig()
+    """Mel-frequency cepstral coefficients."""
+    chroma: ChromaConfig = ChromaConfig()
+    """Chromagram."""
+    level: LevelConfig = LevelConfig()
+    """Decibels."""
+    image: ImageConfig = ImageConfig()
+    """Images."""
