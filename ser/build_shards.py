@@ -1,0 +1,110 @@
+"""`ser shards`, `tools/build_shards.py`: a corpus folder into WebDataset shards."""
+
+import argparse
+import sys
+import time
+
+from ser.errors import SerError
+
+_SHOWN_SKIPS = 10
+
+
+def _rate(text):
+    return text if text == 'keep' else int(text)
+
+
+def parser():
+    """The command's arguments."""
+    build = argparse.ArgumentParser(
+        prog='build_shards', allow_abbrev=False,
+        description='Build a corpus into WebDataset shards (plain tars of audio and JSON) with an index beside them.',
+        epilog='Exit codes: 0 done, 1 done with some files unusable (listed in OUT/skipped.csv), 2 refused.')
+    build.add_argument('corpus', metavar='CORPUS', help='ravdess, emodb, csv (a folder with a table), demo')
+    build.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
+    build.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
+    build.add_argument('--audio', default='flac', metavar='flac|wav|ogg', help='audio format (default flac)')
+    build.add_argument('--sample-rate', type=_rate, default=44100, metavar='HZ|keep',
+                       help='resample to HZ, or keep what each file has (default 44100)')
+    build.add_argument('--shard-size', type=int, default=None, metavar='SAMPLES', help='samples per shard (default 500)')
+    build.add_argument('--jobs', type=int, default=None, metavar='N', help='processes (default: all cores)')
+    build.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return build
+
+
+def main(argv=None):
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return _build(options)
+    except SerError as error:
+        if options.debug:
+            raise
+        print(f'build_shards: {error}', file=sys.stderr)
+        return 2
+
+
+def _build(options):
+    from ser.shards.write import SHARD_SIZE, write_shards
+
+    started = time.monotonic()
+    with Progress(sys.stderr) as progress:
+        size = SHARD_SIZE if options.shard_size is None else options.shard_size
+        summary = write_shards(
+            options.corpus, options.source, options.out, audio=options.audio, sample_rate=options.sample_rate,
+            shard_size=size, jobs=options.jobs, progress=progress)
+    for line in report(summary):
+        print(line)
+    print(f'took {time.monotonic() - started:.1f} s')
+    return 1 if summary.bad else 0
+
+
+def report(summary):
+    """Lines that say what a build made."""
+    official = ''
+    if summary.official not in (None, summary.utterances):
+        official = f' (the published corpus has {summary.official})'
+    yield f'{summary.corpus}: {summary.utterances} utterances in {len(summary.shards)} shards, {summary.out}{official}'
+    yield f'hours: {summary.seconds / 3600:.2f}'
+    yield f'speakers: {len(summary.speakers) or "unknown"}'
+    yield 'emotions: ' + ', '.join(f'{name} {count}' for name, count in summary.emotions.items())
+    if summary.clipped_samples:
+        yield f'clipped: {summary.clipped_samples} samples in {summary.clipped_files} files'
+    if summary.skips:
+        yield 'skipped: ' + ', '.join(f'{reason} {count}' for reason, count in summary.skipped.items())
+        first = sorted(summary.skips, key=lambda skip: not skip.bad)[:_SHOWN_SKIPS]
+        yield from (f'  {skip.relative}: {skip.reason}{f" ({skip.detail})" if skip.detail else ""}' for skip in first)
+        if len(summary.skips) > len(first):
+            yield f'  and {len(summary.skips) - len(first)} more, all of them in skipped.csv'
+    else:
+        yield 'skipped: none'
+
+
+class Progress:
+    """A bar on a terminal, otherwise a plain line every ten seconds."""
+
+    def __init__(self, stream, seconds=10.0):
+        self.stream, self.seconds = stream, seconds
+        self._bar, self._last = None, time.monotonic()
+
+    def __call__(self, done, total):
+        """Show that `done` of `total` are done."""
+        if self.stream.isatty():
+            if self._bar is None:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=total, unit='clip', file=self.stream)
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() - self._last >= self.seconds:
+            self._last = time.monotonic()
+            print(f'{done} of {total} clips', file=self.stream, flush=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.close()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""`ser COMMAND`: the one entry point; each command's arguments are its own module's."""
+
+import importlib
+import sys
+
+from ser.errors import did_you_mean
+
+COMMANDS = {
+    'train': ('ser.train', 'train a model and score it'),
+    'shards': ('ser.build_shards', 'corpus folder to WebDataset shards'),
+    'evaluate': ('ser.evaluate', 'recompute the scores of a run, or score it on other shards'),
+    'predict': ('ser.predict', 'class probabilities of audio files'),
+    'inspect': ('ser.inspect', 'what the model sees: CQT and Mel of a file, as arrays and a picture'),
+    'config': ('ser.show_config', 'show a resolved config, or the JSON schema'),
+    'corpora': ('ser.list_corpora', 'the corpora that can be built into shards'),
+}
+
+
+def usage():
+    """The help text."""
+    width = max(map(len, COMMANDS))
+    lines = [f'  {name:<{width}}  {text}' for name, (_, text) in COMMANDS.items()]
+    return 'usage: ser COMMAND ...\n\nSpeech emotion recognition on raw audio streamed to the device.\n\n' + '\n'.join(
+        [*lines, '', 'ser COMMAND --help describes one.'])
+
+
+def main(argv=None):
+    """Run the command named first; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ('-h', '--help'):
+        print(usage())
+        return 0 if argv else 2
+    if argv[0] not in COMMANDS:
+        print(f"ser: unknown command '{argv[0]}'.{did_you_mean(argv[0], COMMANDS)} Commands: {', '.join(COMMANDS)}",
+              file=sys.stderr)
+        return 2
+    return importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What every command shares: an argument parser for people, exit codes, logging. Imports nothing heavy."""
+
+import argparse
+import logging
+import os
+import sys
+
+from ser.errors import SerError, did_you_mean
+
+DONE, SOME_BAD, REFUSED = 0, 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, whose errors are one line that names the nearest option."""
+
+    def __init__(self, *args, **options):
+        options.setdefault('allow_abbrev', False)
+        options.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **options)
+        self.add_argument('--debug', action='store_true', help='show the traceback of an error')
+
+    def error(self, message):
+        """Print one line and exit with code 2."""
+        hint = ''
+        if message.startswith('unrecognized arguments:'):
+            word = message.removeprefix('unrecognized arguments:').split()[0]
+            hint = did_you_mean(word.split('=')[0], self._option_string_actions)
+        print(f'{self.prog}: {message}.{hint} See {self.prog} --help', file=sys.stderr)
+        raise SystemExit(REFUSED)
+
+
+def run_command(main, args):
+    """`main(args)` with SerError as one line on stderr and exit code 2; returns the exit code.
+
+    main returns None for 0, or an exit code.
+    """
+    try:
+        code = main(args)
+        sys.stdout.flush()
+        return DONE if code is None else code
+    except SerError as error:
+        if args.debug:
+            raise
+        print(f'error: {error}', file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is wrong here, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def log_to_terminal(quiet=False):
+    """Log lines of the package on stderr; `quiet` (ranks other than the first) keeps warnings only."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('%(message)s'))
+    logger = logging.getLogger('ser')
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+
+
+def add_config_options(parser):
+    """`--config` and `--set`, the two ways to choose a config."""
+    parser.add_argument('--config', metavar='FILE|NAME', help='YAML file or preset; ser config show lists the presets')
+    parser.add_argument('--set', metavar='a.b=value', nargs='+', action='extend', default=[], dest='assignments',
+                        help='change config keys, such as training.epochs=10')

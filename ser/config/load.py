@@ -1,0 +1,77 @@
+"""Names, files and `--set` to one frozen Config."""
+
+import yaml
+from pydantic import ValidationError
+
+from ser.config.merge import assignment, layers, merge, read_yaml
+from ser.config.messages import one_line
+from ser.config.presets import preset_folder
+from ser.config.schema import Config
+from ser.errors import SerError
+
+
+def load_config(names=('base',), assignments=(), options=None):
+    """A Config from presets or files, then `a.b=value` assignments, then command options.
+
+    names: presets or YAML files, merged left to right over the defaults.
+    assignments: `--set` texts, in order. options: {option: (dotted key, value)} of the command line's
+    sugar, such as {'--device': ('run.device', 'cpu')}; one that contradicts a --set is an error.
+    Raises SerError in one line for anything unknown, of the wrong type, or contradictory.
+    """
+    raw, origins = Config().model_dump(mode='json'), {}
+    for name in names:
+        for path, content in layers(name):
+            # base.yaml is the defaults written out: naming it chooses nothing.
+            raw = merge(raw, content, str(path), {} if path == preset_folder() / 'base.yaml' else origins)
+    given = {}
+    for text in assignments:
+        delta, dotted = assignment(text)
+        raw = merge(raw, delta, '--set', origins)
+        given[dotted] = _value_at(delta, dotted)
+    for option, (dotted, value) in (options or {}).items():
+        if dotted in given and given[dotted] != value:
+            raise SerError(f'{option} {_shown(value)} and --set {dotted}={_shown(given[dotted])} contradict each '
+                           'other: give one of them')
+        delta, _ = assignment(f'{dotted}=')
+        raw = merge(raw, _with_value(delta, dotted, value), option, origins)
+    if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
+        raw = merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
+    return validate(raw, origins)
+
+
+def _value_at(mapping, dotted):
+    for part in dotted.split('.'):
+        mapping = mapping[part]
+    return mapping
+
+
+def _with_value(delta, dotted, value):
+    *outer, last = dotted.split('.')
+    inner = delta
+    for part in outer:
+        inner = inner[part]
+    inner[last] = value
+    return delta
+
+
+def _shown(value):
+    return ' '.join(str(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def validate(raw, origins):
+    """A Config from a merged mapping. Raises SerError in one line."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise SerError(one_line(error, Config, raw, origins)) from error
+
+
+def load_resolved(path):
+    """The Config of a run directory's config.yaml, which stands alone. Raises SerError."""
+    raw = read_yaml(path)
+    return validate(raw, {key: str(path) for key in raw})
+
+
+def to_yaml(config):
+    """The resolved config as YAML, in section order; `load_resolved` reads it back unchanged."""
+    return yaml.safe_dump(config.model_dump(mode='json'), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,59 @@
+"""Files that are whole or absent: temporary name, fsync, rename; and their sha256."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from ser.errors import SerError
+
+
+def sha256_of(path):
+    """Hex sha256 of a file."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def write_whole(path, content):
+    """Write bytes or text so that `path` is either the old file or the whole new one.
+
+    Raises SerError when the disk is full or read-only; the old file is then intact and nothing is left behind.
+    """
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.partial')
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SerError(f'{path}: cannot be written: {error.strerror or error}. Free some space or choose another '
+                       '--out; the file that was there before is intact') from error
+
+
+def _sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_with_digest(path, data):
+    """`write_whole` with `<name>.sha256` beside it, written first: a file with no digest never verifies."""
+    path = Path(path)
+    write_whole(path.with_name(path.name + '.sha256'), f'{hashlib.sha256(data).hexdigest()}  {path.name}\n')
+    write_whole(path, data)
+
+
+def verifies(path):
+    """Whether the file exists and matches the sha256 beside it."""
+    path = Path(path)
+    digest = path.with_name(path.name + '.sha256')
+    try:
+        return digest.read_text().split()[0] == sha256_of(path)
+    except (OSError, IndexError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,66 @@
+"""The model over an evaluation stream: every clip once, whatever the number of ranks."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ser.errors import SerError
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the model said of each clip, in index order."""
+
+    ids: np.ndarray
+    targets: np.ndarray
+    probabilities: np.ndarray
+    """float64 (N, C); rows sum to 1."""
+
+    @property
+    def loss(self):
+        """Mean negative log probability of the true class."""
+        true = self.probabilities[np.arange(len(self.targets)), self.targets]
+        return float(-np.log(np.clip(true, 1e-15, None)).mean())
+
+
+def autocast(device, dtype):
+    """Autocast to `dtype` on the device, or nothing for float32."""
+    return torch.autocast(device.type, dtype=dtype) if dtype is not None else nullcontext()
+
+
+@torch.no_grad()
+def evaluate_stream(model, network, stream, world, device, dtype, expected):
+    """An Evaluated over all ranks, on every rank.
+
+    model: gives the views; network: classifies them (the EMA's, where there is one). expected: how many
+    clips the part has. A long clip's windows are averaged. Raises SerError when a clip is missing or doubled.
+    """
+    network.eval()
+    ids, targets, probabilities = [], [], []
+    for batch in stream:
+        batch = batch.to(device, non_blocking=True)
+        views = model.views(batch.waveforms, batch.lengths)
+        with autocast(device, dtype):
+            logits = network(views).logits
+        real = batch.weights > 0
+        ids.append(batch.ids[real].cpu())
+        targets.append(batch.targets['emotion'][real].cpu())
+        probabilities.append(logits.double().softmax(1)[real].cpu())
+    mine = [torch.cat(parts).numpy() if parts else np.empty(0) for parts in (ids, targets, probabilities)]
+    return _join(world.gather(mine), expected)
+
+
+def _join(per_rank, expected):
+    """Every rank's rows in id order, windows of one clip averaged, each clip exactly once."""
+    per_rank = [rows for rows in per_rank if len(rows[0])]
+    if not per_rank:
+        raise SerError('evaluation saw no clip at all')
+    ids, targets, probabilities = (np.concatenate(parts) for parts in zip(*per_rank, strict=True))
+    unique, first, inverse, counts = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
+    if len(unique) != expected:
+        raise SerError(f'evaluation saw {len(unique)} clips of {expected}: the shards changed while they were read')
+    sums = np.zeros((len(unique), probabilities.shape[1]))
+    np.add.at(sums, inverse, probabilities)
+    return Evaluated(unique, targets[first], sums / counts[:, None])

@@ -1,0 +1,266 @@
+"""The training loop: step, validate, select, save; resumable from two integers."""
+
+import logging
+import math
+import signal
+import time
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ser.errors import SerError
+from ser.evaluation.metrics import scores
+from ser.features.augment import draw_spec_augment
+from ser.features.mixup import draw_mix
+from ser.randomness import key_of
+from ser.training.checkpoint import load_newest, save_checkpoint, save_weights
+from ser.training.device import peak_memory_gb
+from ser.training.distributed import wrap
+from ser.training.evaluate import autocast, evaluate_stream
+from ser.training.interrupt import Interrupted
+from ser.training.losses import Loss
+from ser.training.optim import Schedule, build_optimizers
+from ser.training.prefetch import DeviceBatches
+from ser.training.state import Progress, restore, snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Trainer:
+    """Trains `job.model` on `job.streams` and leaves best.safetensors, metrics.csv and checkpoints in the run."""
+
+    def __init__(self, job, run):
+        self.job, self.run, self.config = job, run, job.config
+        self.world, self.device, self.dtype = job.world, job.device, job.dtype
+        training = self.config.training
+        self.model = job.model.to(self.device)
+        self.model.set_gradient_checkpointing(training.gradient_checkpointing)
+        self.plain_network = self.model.network
+        network = wrap(self.plain_network, self.world, self.device)
+        self.synchronised = network if self.world.size > 1 else None
+        self.network = torch.compile(network) if training.compile else network
+        self.ema = None
+        if training.ema is not None:
+            self.ema = AveragedModel(self.plain_network, multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+        self.loss = Loss(training.loss, job.names, job.class_counts).to(self.device)
+        self.optimizers = build_optimizers(training.optimizer, self.model.parts())
+        self.steps_per_epoch = job.plan.steps_per_epoch
+        self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
+        self.progress = Progress()
+        self._steps_here = 0
+        self.total_steps = training.epochs * self.steps_per_epoch
+        self._saved_at = self._logged_at = time.monotonic()
+        self._loss_on_device = torch.zeros(2, dtype=torch.float64 if self.device.type != 'mps' else torch.float32,
+                                           device=self.device)
+
+    # --- resuming -----------------------------------------------------------------------------------------
+
+    def resume(self):
+        """Load the newest good checkpoint of the run, or start from step 0 when there is none."""
+        state, path = load_newest(self.run.checkpoints, self.job.identity)
+        if state is None:
+            log.info('no checkpoint yet: starting from step 0')
+        else:
+            self.progress = restore(state, self.plain_network, self.ema, self.optimizers, self.schedule)
+            self._loss_on_device += torch.tensor([self.progress.loss_sum, self.progress.loss_weight])
+            log.info('resuming from %s: epoch %d, step %d', path.name, self.progress.epoch + 1, self.progress.step)
+        if self.world.is_main:
+            self.run.truncate_metrics(self.progress.epoch)
+
+    # --- the loop -----------------------------------------------------------------------------------------
+
+    def fit(self, stop):
+        """Train to the last epoch or until validation stops improving.
+
+        stop: a StopRequest. Raises Interrupted after saving when it is set, SerError when the loss is not finite.
+        """
+        progress = self.progress
+        if progress.finished:
+            return
+        stream = self.job.train_stream((progress.epoch, progress.step))
+        try:
+            batches = iter(DeviceBatches(stream, self.device))
+            while not progress.finished:
+                started = time.perf_counter()
+                while progress.step < self.steps_per_epoch:
+                    stopped = self._step([next(batches) for _ in range(self.config.training.accumulate)], stop)
+                    now = time.perf_counter()
+                    progress.epoch_seconds, started = progress.epoch_seconds + now - started, now
+                    if stopped:
+                        self.save()
+                        raise Interrupted(stop.signal or signal.SIGTERM)
+                    self._log_now_and_then()
+                self._end_epoch()
+        finally:
+            stream.close()
+
+    def _step(self, fetched, stop):
+        """One optimiser step over all ranks; returns whether any rank was asked to stop.
+
+        fetched: (batch on the device, batch on the host, seconds waited) of each micro-batch.
+        """
+        progress = self.progress
+        self.network.train()
+        self.schedule.before_step(progress.global_step)
+        mixes = []
+        for i, (_, host, waited) in enumerate(fetched):
+            mix = draw_mix(self.config.augment.mixup, host.weights.numpy(), self.config.run.seed,
+                           progress.global_step, self._place(i))
+            mixes.append(mix.to(self.device) if mix is not None else None)
+            self._count(host, waited)
+        weight = sum(self.loss.weight(batch.targets['emotion'], batch.weights, mix)
+                     for (batch, _, _), mix in zip(fetched, mixes, strict=True))
+        weight, stopped, save = self._over_ranks(weight, bool(stop), self._save_due())
+        for i, (batch, host, _) in enumerate(fetched):
+            self._micro_step(i, batch, host, mixes[i], weight.clamp(min=1e-12))
+        if self.config.data.on_error == 'raise' or weight > 0:
+            self._update()
+        self._loss_on_device[1] += weight
+        progress.step += 1
+        progress.global_step += 1
+        if save and not stopped and progress.step < self.steps_per_epoch:
+            self.save()
+        return stopped
+
+    def _over_ranks(self, weight, stop, save):
+        """The step's weight summed over ranks, and whether any rank wishes to stop or to save."""
+        if self.world.size == 1:
+            return weight, stop, save
+        total = self.world.sum(torch.stack([weight, *weight.new_tensor([float(stop), float(save)])]))
+        return total[0], *(total[1:] > 0).tolist()
+
+    def _count(self, host, waited):
+        self.progress.epoch_wait += waited
+        self.progress.epoch_clips += len(host.keys) * self.world.size
+        for reason, count in host.counters.items():
+            self.progress.counters[reason] = self.progress.counters.get(reason, 0) + count
+
+    def _place(self, micro):
+        """A number for (rank, micro-batch), so that no two of a step draw alike."""
+        return self.world.rank * self.config.training.accumulate + micro
+
+    def _micro_step(self, i, batch, host, mix, total_weight):
+        config, progress = self.config, self.progress
+        draw = draw_spec_augment(config.augment.spec_augment, self.model.view_names, config.run.seed,
+                                 progress.epoch, host.ids.numpy())
+        views = self.model.views(batch.waveforms, batch.lengths, draw.to(self.device) if draw is not None else None)
+        torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))
+        if self.synchronised is not None:
+            self.synchronised.require_backward_grad_sync = i + 1 == config.training.accumulate
+        with autocast(self.device, self.dtype):
+            logits = self.network(views, mix).logits
+        loss = self.loss.total(logits, batch.targets['emotion'], batch.weights, mix)
+        # DDP averages gradients over ranks; the step's loss is a sum over ranks divided by all weights.
+        (loss * (self.world.size / total_weight)).backward()
+        self._loss_on_device[0] += self.world.sum(loss.detach().clone())
+
+    def _update(self):
+        training = self.config.training
+        if training.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.plain_network.parameters(), training.clip_norm)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update_parameters(self.plain_network)
+
+    # --- once in a while ----------------------------------------------------------------------------------
+
+    def _save_due(self):
+        """Whether this rank's clock or the step count asks for a checkpoint after the step at hand."""
+        training = self.config.training
+        if training.checkpoint_steps and (self.progress.global_step + 1) % training.checkpoint_steps == 0:
+            return True
+        return self.world.is_main and time.monotonic() - self._saved_at >= 60 * training.checkpoint_minutes
+
+    def _log_now_and_then(self):
+        now = time.monotonic()
+        self._steps_here += 1
+        if self._steps_here == 3:
+            self.job.after_first_steps(self._seconds_left())
+        if now - self._logged_at >= self.config.run.log_seconds:
+            self._logged_at = now
+            log.info(self._line())
+
+    def _seconds_left(self):
+        p = self.progress
+        return (self.total_steps - p.global_step) * p.epoch_seconds / max(p.step, 1)
+
+    def _mean_loss(self):
+        total, weight = self._loss_on_device.tolist()
+        if not math.isfinite(total):
+            raise SerError(f'the loss is not finite at epoch {self.progress.epoch + 1}, step {self.progress.step}: '
+                           'lower training.optimizer.lr, set training.clip_norm, or use training.precision: float32')
+        return total / max(weight, 1e-12)
+
+    def _line(self):
+        p = self.progress
+        speed = p.epoch_clips / max(p.epoch_seconds, 1e-9)
+        return (f'epoch {p.epoch + 1}/{self.config.training.epochs} step {p.step}/{self.steps_per_epoch} '
+                f'loss {self._mean_loss():.4f} lr {self.schedule.rate():.2e} {speed:.0f} clips/s '
+                f'data wait {100 * p.epoch_wait / max(p.epoch_seconds, 1e-9):.0f} % '
+                f'peak memory {peak_memory_gb(self.device):.1f} GB time left {clock(self._seconds_left())}')
+
+    def _end_epoch(self):
+        p = self.progress
+        train_loss = self._mean_loss()
+        line = self._line()
+        valid, score = self.validate()
+        improved = p.improves(score['ua'], valid.loss)
+        self.schedule.after_epoch(valid.loss)
+        log.info('%s | valid loss %.4f UA %.1f %%%s', line, valid.loss, 100 * score['ua'],
+                 ' (best)' if improved else '')
+        row = {'epoch': p.epoch + 1, 'steps': p.global_step, 'train_loss': train_loss, 'valid_loss': valid.loss,
+               'valid_ua': score['ua'], 'valid_wa': score['wa'], 'valid_macro_f1': score['macro_f1'],
+               'lr': self.schedule.rate(), 'clips_per_second': p.epoch_clips / max(p.epoch_seconds, 1e-9),
+               'data_wait': p.epoch_wait / max(p.epoch_seconds, 1e-9), 'seconds': p.epoch_seconds,
+               'best': int(improved)}
+        p.stale_epochs = 0 if improved else p.stale_epochs + 1
+        if improved:
+            p.best_ua, p.best_loss, p.best_epoch = score['ua'], valid.loss, p.epoch + 1
+        keep = self.config.training.keep_best
+        p.top = sorted([*p.top, [score['ua'], -valid.loss, p.global_step]], reverse=True)[:keep]
+        patience = self.config.training.patience
+        stale = patience is not None and p.stale_epochs >= patience
+        p.start_epoch(p.epoch + 1)
+        p.finished = stale or p.epoch >= self.config.training.epochs
+        self._loss_on_device.zero_()
+        if self.world.is_main:
+            if improved:
+                save_weights(self.run.path / 'best.safetensors', self._scored_state())
+            self.run.write_metrics([r for r in self.run.read_metrics() if int(r['epoch']) < row['epoch']] + [row])
+        self.save()
+        if stale:
+            log.info('stopped early: no better validation UA for %d epochs', patience)
+
+    def validate(self):
+        """(Evaluated, scores) of the validation part with the weights that would be saved."""
+        self.world.broadcast_buffers(self.plain_network)
+        network = self.ema.module if self.ema is not None else self.plain_network
+        if self.ema is not None:
+            self.world.broadcast_buffers(self.ema)
+        valid = evaluate_stream(self.model, network, self.job.valid_stream, self.world, self.device, self.dtype,
+                                len(self.job.split.parts['valid']))
+        return valid, scores(valid.targets, valid.probabilities.argmax(1), valid.probabilities, self.job.names)
+
+    def _scored_state(self):
+        """The model's state dict with the averaged weights where there are any."""
+        network = self.ema.module if self.ema is not None else self.plain_network
+        return {f'network.{name}': tensor for name, tensor in network.state_dict().items()}
+
+    def save(self):
+        """Write a checkpoint; every rank calls it, rank 0 writes."""
+        self.world.broadcast_buffers(self.plain_network)
+        self._saved_at = time.monotonic()
+        p = self.progress
+        p.loss_sum, p.loss_weight = self._loss_on_device.tolist()
+        if self.world.is_main:
+            state = snapshot(p, self.plain_network, self.ema, self.optimizers, self.schedule, self.job.identity)
+            save_checkpoint(self.run.checkpoints, state, p.global_step, {step for _, _, step in p.top})
+
+
+def clock(seconds):
+    """`h:mm:ss` or `m:ss`."""
+    seconds = round(seconds)
+    hours, minutes = divmod(seconds // 60, 60)
+    return f'{hours}:{minutes:02d}:{seconds % 60:02d}' if hours else f'{minutes}:{seconds % 60:02d}'

@@ -1,0 +1,60 @@
+"""Where a run stands, and everything a checkpoint holds."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class Progress:
+    """Counters of the loop; plain numbers that travel in the checkpoint."""
+
+    epoch: int = 0
+    step: int = 0
+    global_step: int = 0
+    best_ua: float = -1.0
+    best_loss: float = float('inf')
+    best_epoch: int = 0
+    stale_epochs: int = 0
+    finished: bool = False
+    loss_sum: float = 0.0
+    loss_weight: float = 0.0
+    epoch_seconds: float = 0.0
+    epoch_wait: float = 0.0
+    epoch_clips: int = 0
+    counters: dict = field(default_factory=dict)  # what the readers met: reason -> clips
+    top: list = field(default_factory=list)  # [[ua, -loss, global step of its checkpoint], ...], best first
+
+    def start_epoch(self, epoch):
+        """Forget the running sums of the epoch before."""
+        self.epoch, self.step = epoch, 0
+        self.loss_sum = self.loss_weight = self.epoch_seconds = self.epoch_wait = 0.0
+        self.epoch_clips = 0
+
+    def improves(self, ua, loss):
+        """Whether validation UA is the best so far; a tie goes to the lower loss."""
+        return ua > self.best_ua or (ua == self.best_ua and loss < self.best_loss)
+
+
+def snapshot(progress, network, ema, optimizers, schedule, identity):
+    """The state dict of a checkpoint: tensors, numbers, strings, lists and dicts only."""
+    return {
+        'identity': identity,
+        'progress': dict(vars(progress)),
+        'network': network.state_dict(),
+        'ema': ema.state_dict() if ema is not None else None,
+        'optimizers': {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        'schedule': schedule.state_dict(),
+        'torch': str(torch.__version__),
+    }
+
+
+def restore(state, network, ema, optimizers, schedule):
+    """Load what `snapshot` gave; returns the Progress."""
+    network.load_state_dict(state['network'])
+    if ema is not None:
+        ema.load_state_dict(state['ema'])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(state['optimizers'][name])
+    schedule.load_state_dict(state['schedule'])
+    return Progress(**state['progress'])

@@ -1,0 +1,182 @@
+"""The config: presets, merging, `kind`, errors in one line."""
+
+import json
+
+import pytest
+
+from ser.config.describe import commented_yaml, json_schema
+from ser.config.load import load_config, load_resolved, to_yaml
+from ser.config.messages import section_classes
+from ser.config.presets import preset_folder, preset_names
+from ser.config.schema import Config
+from ser.config.section import Section
+from ser.errors import SerError
+
+
+def write(folder, text, name='mine.yaml'):
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def all_sections():
+    """Every Section class reachable from Config."""
+    found, todo = [], [Config]
+    while todo:
+        section = todo.pop()
+        if section in found:
+            continue
+        found.append(section)
+        for field in section.model_fields.values():
+            todo += section_classes(field.annotation)
+            for argument in getattr(field.annotation, '__args__', ()):
+                todo += section_classes(argument)
+    return found
+
+
+def test_base_yaml_is_the_defaults_complete_and_commented():
+    text = (preset_folder() / 'base.yaml').read_text()
+    assert text == commented_yaml(Config()), 'write configs/base.yaml again: ser config show base > configs/base.yaml'
+    assert load_config(('base',)) == Config()
+
+
+@pytest.mark.parametrize('name', preset_names())
+def test_every_preset_loads_and_survives_its_own_yaml(name, tmp_path):
+    config = load_config((name,))
+    path = tmp_path / 'config.yaml'
+    path.write_text(to_yaml(config))
+    assert load_resolved(path) == config
+    path.write_text(commented_yaml(config))
+    assert load_resolved(path) == config
+
+
+def test_every_key_has_a_description():
+    sections = all_sections()
+    assert len(sections) > 30
+    for section in sections:
+        assert section.__doc__ and section.__doc__ != Section.__doc__
+        for name, field in section.model_fields.items():
+            assert field.description and len(field.description) > 5, f'{section.__name__}.{name}'
+
+
+def test_extends_merges_left_to_right(tmp_path):
+    write(tmp_path, 'training: {epochs: 3, batch_size: 8}', 'a.yaml')
+    write(tmp_path, 'training: {epochs: 4}', 'b.yaml')
+    config = load_config((write(tmp_path, 'extends: [a.yaml, b.yaml]\nrun: {seed: 5}'),))
+    assert (config.training.epochs, config.training.batch_size, config.run.seed) == (4, 8, 5)
+
+
+def test_another_kind_starts_from_its_own_defaults(tmp_path):
+    first = write(tmp_path, 'training: {optimizer: {kind: adamw, lr: 0.5, weight_decay: 0.3}}')
+    assert load_config((first,), ['training.optimizer.lr=0.1']).training.optimizer.weight_decay == 0.3
+    changed = load_config((first,), ['training.optimizer.kind=adam']).training.optimizer
+    assert (changed.lr, changed.weight_decay) == (2e-4, 0.0)
+
+
+def test_lists_replace_and_null_removes_a_view(tmp_path):
+    config = load_config(('base',), ['data.labels=[happy, sad]', 'model.views.cqt=null'])
+    assert config.data.labels == ('happy', 'sad')
+    assert [name for name, view in config.model.views.items() if view is not None] == ['mel']
+
+
+def test_scientific_notation_that_yaml_reads_as_text_becomes_a_number():
+    assert load_config(('base',), ['training.optimizer.lr=1e-3']).training.optimizer.lr == 1e-3
+
+
+def test_later_assignments_win():
+    assert load_config(('base',), ['run.seed=1', 'run.seed=2']).run.seed == 2
+
+
+def test_an_option_that_contradicts_set_is_refused_and_one_that_agrees_is_not():
+    options = {'--device': ('run.device', 'cpu')}
+    assert load_config(('base',), ['run.device=cpu'], options).run.device == 'cpu'
+    with pytest.raises(SerError, match='--device cpu and --set run.device=cuda contradict'):
+        load_config(('base',), ['run.device=cuda'], options)
+
+
+def test_shards_per_part_choose_the_given_protocol_unless_one_is_named():
+    options = {'--test-shards': ('data.test_shards', ['t.tar'])}
+    assert load_config(('base',), (), options).protocol.kind == 'given'
+    named = load_config(('base',), ['protocol.kind=utterance'], options)
+    assert named.protocol.kind == 'utterance'
+
+
+BAD_VALUES = [
+    ('features.cqt.hop_lenght=3', "unknown key 'features.cqt.hop_lenght'. Did you mean 'hop_length'? Allowed: engine"),
+    ('modl.kind=x', "unknown key 'modl'. Did you mean 'model'?"),
+    ('features.cqt.hop_length=true', 'features.cqt.hop_length is True: a number is wanted, not a boolean'),
+    ('features.cqt.hop_length=abc', "features.cqt.hop_length is 'abc': should be a whole number"),
+    ('features.image.size=-1', 'features.image.size is -1: should be greater than 0'),
+    ('training.optimizer.kind=adanw', "training.optimizer: unknown kind 'adanw'. Did you mean 'adamw'? Allowed: adam,"),
+    ('training.loss={kind: focal, gama: 3}', "unknown key 'training.loss.gama'. Did you mean 'gamma'?"),
+    ('training.loss.class_weights=invers', "Did you mean 'inverse'?"),
+    ('data.labels=[a, no]', "data.labels is ['a', False]: should be 'auto', or should be text"),
+    ('run.device=gpu', "run.device is 'gpu': should be 'auto', 'cpu', 'cuda' or 'mps'"),
+    ('training=3', 'training is 3: a mapping is wanted'),
+    ('training.ema=no', 'training.ema is False: a number is wanted'),
+    ('features.image.mean=[1, 2]', 'has too few entries'),
+    ('model.views.x={backbone: {name: a}}', "model.views.x.backbone: 'kind' is missing. Allowed: timm, mvitv2"),
+    ('training.optimizer.lr=.inf', 'should be a finite number'),
+    ('training.epochs', '--set training.epochs: give a dotted key and a value'),
+    ('training.epochs=[1', '--set training.epochs: line 1'),
+]
+
+
+@pytest.mark.parametrize(('assignment', 'message'), BAD_VALUES)
+def test_a_bad_key_or_value_is_one_line_with_the_remedy(assignment, message):
+    with pytest.raises(SerError) as caught:
+        load_config(('base',), [assignment])
+    assert message in str(caught.value)
+    assert str(caught.value).startswith('--set') and '\n' not in str(caught.value)
+
+
+BAD_FILES = [
+    ('training: {epohs: 3}', "unknown key 'training.epohs'. Did you mean 'epochs'?"),
+    ('training: {epochs: 3}\ntraining: {epochs: 4}', "line 2, column 1: key 'training' is written twice"),
+    ('a: !!python/object/apply:os.system [ls]', 'could not determine a constructor'),
+    ('- 1\n- 2', 'a config is a mapping of sections, not a list'),
+    ('yes: 3', 'is not text (quote it)'),
+    ('extends: 3', "'extends' takes a name or a list of names"),
+    ('extends: mine.yaml', "'extends' goes in a circle: mine.yaml"),
+    ('extends: nothere', "unknown preset 'nothere'"),
+    ('extends: sub/nothere.yaml', 'no such config file'),
+    ('{' * 3000, 'nested too deeply'),
+]
+
+
+@pytest.mark.parametrize(('text', 'message'), BAD_FILES)
+def test_a_bad_file_is_named_with_the_remedy(tmp_path, text, message):
+    with pytest.raises(SerError) as caught:
+        load_config((write(tmp_path, text),))
+    assert message in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_an_unknown_preset_names_the_nearest():
+    with pytest.raises(SerError, match="unknown preset 'demoo'.*Did you mean 'demo'"):
+        load_config(('demoo',))
+
+
+def test_a_missing_or_unreadable_file_says_so(tmp_path):
+    with pytest.raises(SerError, match='no such config file'):
+        load_config((str(tmp_path / 'none.yaml'),))
+    (tmp_path / 'binary.yaml').write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(SerError, match='cannot be read'):
+        load_config((str(tmp_path / 'binary.yaml'),))
+
+
+def test_the_error_names_the_file_that_wrote_the_key(tmp_path):
+    write(tmp_path, 'training: {epochs: none}', 'parent.yaml')
+    child = write(tmp_path, 'extends: parent.yaml\ntraining: {batch_size: 8}')
+    with pytest.raises(SerError, match=r'parent\.yaml: training\.epochs is'):
+        load_config((child,))
+
+
+def test_presets_missing_from_both_places_is_a_damaged_installation(tmp_path):
+    with pytest.raises(SerError, match='installation is damaged'):
+        preset_folder(tmp_path / 'ser')
+
+
+def test_the_schema_is_json_and_describes_keys():
+    schema = json.loads(json_schema())
+    assert set(schema['properties']) == set(Config.model_fields)
+    assert 'description' in schema['$defs']['CqtConfig']['properties']['hop_length']
