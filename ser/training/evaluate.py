@@ -47,7 +47,7 @@ def evaluate_stream(model, network, stream, world, device, dtype, expected):
         real = batch.weights > 0
         ids.append(batch.ids[real].cpu())
         targets.append(batch.targets['emotion'][real].cpu())
-        probabilities.append(logits.double().softmax(1)[real].cpu())
+        probabilities.append(logits.float().cpu().double().softmax(1)[real.cpu()])
     mine = [torch.cat(parts).numpy() if parts else np.empty(0) for parts in (ids, targets, probabilities)]
     return _join(world.gather(mine), expected)
 

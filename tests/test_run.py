@@ -1,0 +1,66 @@
+import json
+import logging
+
+import pytest
+
+from ser.config.schema import Config
+from ser.errors import SerError
+from ser.training.run import METRICS, RunDirectory, environment, new_run_path, open_run
+
+
+def test_a_taken_directory_is_refused_and_nothing_is_created(tmp_path):
+    path = new_run_path(Config().run, tmp_path / 'new')
+    assert not path.exists()
+    (tmp_path / 'config.yaml').write_text('')
+    with pytest.raises(SerError, match='already holds a run. Continue it with --resume'):
+        new_run_path(Config().run, tmp_path)
+    with pytest.raises(SerError, match='is a file'):
+        new_run_path(Config().run, tmp_path / 'config.yaml')
+
+
+def test_two_runs_in_one_second_get_two_names(tmp_path):
+    run = Config().run.model_copy(update={'folder': str(tmp_path)})
+    first = new_run_path(run)
+    first.mkdir()
+    assert new_run_path(run) != first
+
+
+def test_a_second_process_is_refused_while_the_first_writes(tmp_path):
+    with RunDirectory(tmp_path / 'run'), pytest.raises(SerError, match='another process is writing this run'), \
+            RunDirectory(tmp_path / 'run'):
+        pass
+    with RunDirectory(tmp_path / 'run'):
+        pass
+
+
+def test_what_is_created_reads_back(tmp_path):
+    with RunDirectory(tmp_path / 'run') as run:
+        run.create(Config(), ('sad', 'angry'), {'digest': 'x'}, environment('cpu', 'asked for', 1))
+        logging.getLogger('ser').warning('one line')
+    config, names = open_run(tmp_path / 'run')
+    assert config == Config() and names == ('sad', 'angry')
+    assert json.loads((tmp_path / 'run' / 'environment.json').read_text())['packages']['torch']
+    assert 'one line' in (tmp_path / 'run' / 'train.log').read_text()
+
+
+def test_rows_after_the_resumed_epoch_are_dropped(tmp_path):
+    with RunDirectory(tmp_path / 'run') as run:
+        run.write_metrics([dict.fromkeys(METRICS, 1) | {'epoch': e} for e in (1, 2, 3)])
+        run.truncate_metrics(2)
+        assert [row['epoch'] for row in run.read_metrics()] == ['1', '2']
+
+
+@pytest.mark.parametrize('labels', ['{', '["one"]', '[1, 2]'])
+def test_a_folder_that_is_no_run_is_refused(tmp_path, labels):
+    with pytest.raises(SerError, match='not a run directory'):
+        open_run(tmp_path)
+    (tmp_path / 'config.yaml').write_text('{}')
+    (tmp_path / 'labels.json').write_text(labels)
+    with pytest.raises(SerError, match=r'labels\.json'):
+        open_run(tmp_path)
+
+
+def test_a_place_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(SerError, match='cannot be made'), RunDirectory(tmp_path / 'file' / 'run'):
+        pass

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from ser.corpora.scan import find_audio, natural, parse_names
+from ser.corpora.utterance import Skip, Utterance
+from ser.errors import SerError
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_finds_any_audio_suffix_at_any_depth_in_natural_order(tmp_path):
+    touch(tmp_path, 'b10.WAV', 'B2.flac', 'a/x/y/z.mp3', 'a/10.ogg', 'a/9.aiff')
+    found, skips = find_audio(tmp_path)
+    assert found == ['a/9.aiff', 'a/10.ogg', 'a/x/y/z.mp3', 'B2.flac', 'b10.WAV']
+    assert skips == []
+
+
+def test_passed_over_files_are_named_with_a_reason(tmp_path):
+    touch(tmp_path, 'a.wav', '._a.wav', '.DS_Store', 'README.md', 'clip.mp4', '__MACOSX/._a.wav', '.git/config')
+    found, skips = find_audio(tmp_path)
+    assert found == ['a.wav']
+    assert {skip.relative: skip.reason for skip in skips} == {
+        '._a.wav': 'hidden file', '.DS_Store': 'hidden file', 'README.md': 'not an audio file',
+        'clip.mp4': 'not an audio file', '__MACOSX': 'hidden folder', '.git': 'hidden folder'}
+    assert not any(skip.bad for skip in skips)
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    touch(tmp_path, 'outside/a.wav', 'corpus/b.wav')
+    (tmp_path / 'corpus/linked').symlink_to(tmp_path / 'outside')
+    (tmp_path / 'outside/loop').symlink_to(tmp_path / 'corpus')
+    found, skips = find_audio(tmp_path / 'corpus')
+    assert found == ['b.wav', 'linked/a.wav']
+    assert [skip.reason for skip in skips] == ['link to a folder already seen']
+
+
+def test_natural_order_compares_numbers_as_numbers_and_is_total():
+    names = ['s10', 's2', 'S1', 's1', 's01', 'a/2', 'a/10', 'a-1', '²', 'sé']
+    assert sorted(names, key=natural) == sorted(reversed(names), key=natural)
+    assert sorted(['s10', 's2', 'S1'], key=natural) == ['S1', 's2', 's10']
+
+
+def test_a_missing_folder_and_a_file_are_refused(tmp_path):
+    with pytest.raises(SerError, match='no such folder'):
+        find_audio(tmp_path / 'nothing')
+    touch(tmp_path, 'a.wav')
+    with pytest.raises(SerError, match='is not a folder'):
+        find_audio(tmp_path / 'a.wav')
+
+
+def test_the_same_name_in_another_folder_is_taken_once(tmp_path):
+    touch(tmp_path, 'one/a.wav', 'two/a.wav')
+
+    def describe(path, relative):
+        return Utterance(path, relative, 'c', 'happy', 'happy')
+
+    found = list(parse_names(Path(tmp_path), describe))
+    assert found[0].relative == 'one/a.wav'
+    assert found[1] == Skip('two/a.wav', 'the same name in another folder', 'as one/a.wav')

@@ -1,0 +1,112 @@
+import json
+import logging
+
+import pytest
+
+from ser.corpora import read_corpus
+from ser.corpora.table import parse
+from ser.corpora.utterance import Skip
+from ser.errors import SerError
+
+
+def folder(tmp_path, text, name='metadata.csv', files=('a.wav', 'sub/b.wav'), encoding='utf-8'):
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    return tmp_path
+
+
+@pytest.mark.parametrize('mark', [',', ';', '\t', '|'])
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_any_delimiter_and_byte_order_mark(tmp_path, mark, encoding):
+    text = 'Path,Label,Speaker_ID,arousal,note\na.wav,Anger,7,0.5,é\nsub/b.wav,amused,8,,x\n'.replace(',', mark)
+    first, second = parse(folder(tmp_path, text, encoding=encoding))
+    assert (first.relative, first.emotion, first.raw_label, first.speaker) == ('a.wav', 'angry', 'Anger', '7')
+    assert first.extra == {'arousal': 0.5, 'note': 'é'}
+    assert (second.relative, second.emotion, second.extra) == ('sub/b.wav', 'amused', {'arousal': None, 'note': 'x'})
+
+
+def test_json_lines_keep_their_values(tmp_path):
+    rows = [{'audio': 'a.wav', 'emotion': 'joy', 'speaker': 3, 'votes': {'joy': 2, 'fear': 1}, 'valence': 4},
+            {'audio': 'sub/b.wav', 'emotion': 'fear', 'valence': float('nan')}]
+    text = '\n'.join(json.dumps(row) for row in rows) + '\n\n'
+    first, second = parse(folder(tmp_path, text, 'x.jsonl'))
+    assert (first.emotion, first.speaker, first.extra) == ('happy', '3', {'votes': {'joy': 2, 'fear': 1}, 'valence': 4})
+    assert (second.speaker, second.extra) == (None, {'valence': None})
+
+
+def test_quotes_blank_lines_and_backslashes(tmp_path):
+    first, = parse(folder(tmp_path, 'path,emotion,text\r\n\r\n"sub\\b.wav",sad,"a, b"\r\n'))
+    assert (first.relative, first.extra) == ('sub/b.wav', {'text': 'a, b'})
+
+
+def test_the_table_itself_may_be_the_source(tmp_path):
+    folder(tmp_path, 'file;emotion\na.wav;sad\n', 'two.csv')
+    folder(tmp_path, 'file;emotion\nsub/b.wav;sad\n', 'one.csv')
+    with pytest.raises(SerError, match=r'several tables in .*one.csv, two.csv'):
+        list(parse(tmp_path))
+    assert [found.relative for found in parse(tmp_path / 'two.csv')] == ['a.wav']
+    folder(tmp_path, 'file;emotion\na.wav;sad\nsub/b.wav;sad\n')
+    assert len(list(parse(tmp_path))) == 2
+
+
+def test_rows_without_file_or_label_are_skipped(tmp_path):
+    text = 'path,emotion\na.wav,\nnone.wav,sad\n,sad\nsub/b.wav,sad\n'
+    found = list(parse(folder(tmp_path, text)))
+    assert found[:3] == [Skip('a.wav', 'no emotion label'),
+                         Skip('none.wav', 'missing file', 'metadata.csv line 3', bad=True),
+                         Skip('metadata.csv line 4', 'no path in its row')]
+    assert found[3].relative == 'sub/b.wav'
+
+
+def test_an_extra_column_cannot_pass_for_a_field_of_the_sample(tmp_path):
+    found, = parse(folder(tmp_path, 'path,emotion,label,sha256,frames\na.wav,sad,3,x,1\n'))
+    assert found.emotion == 'sad'
+    assert found.extra == {'table_label': '3', 'table_sha256': 'x', 'table_frames': '1'}
+
+
+def test_absolute_paths_and_paths_outside_the_folder(tmp_path):
+    inside = tmp_path / 'corpus'
+    inside.mkdir()
+    folder(tmp_path, '', 'unused.txt', files=('else/c.wav',))
+    folder(inside, f'path,emotion\n{inside / "a.wav"},sad\n../else/c.wav,sad\n')
+    assert [found.relative for found in parse(inside)] == ['a.wav', 'else/c.wav']
+
+
+def test_a_label_that_looks_misspelt_is_warned_about_once(tmp_path, caplog):
+    text = 'path,emotion\na.wav,hapiness\nsub/b.wav,hapiness\n'
+    with caplog.at_level(logging.WARNING):
+        found = list(parse(folder(tmp_path, text)))
+    assert [item.emotion for item in found] == ['hapiness', 'hapiness']
+    assert len(caplog.records) == 1
+    assert "'hapiness'" in caplog.text and "'happy'" in caplog.text
+
+
+@pytest.mark.parametrize(('name', 'text', 'message'), [
+    ('metadata.csv', 'name,emotion\na,sad\n', 'no path column among name, emotion. Allowed names: path, file'),
+    ('metadata.csv', 'path,mood\na.wav,sad\n', 'no emotion column among path, mood'),
+    ('metadata.csv', 'path,emotion\na.wav,sad,x\n', r'metadata.csv line 2: 3 values for 2 columns'),
+    ('metadata.csv', 'path,emotion,path\na.wav,sad,x\n', 'named twice'),
+    ('metadata.csv', '', 'the table is empty'),
+    ('metadata.csv', 'path,emotion\n', 'no csv recording'),
+    ('x.jsonl', '{"path": "a.wav"\n', 'x.jsonl line 1: not JSON'),
+    ('x.jsonl', '[1]\n', 'line 1: a JSON object is wanted, not list'),
+    ('x.jsonl', '{"path": 3, "emotion": "sad"}\n', "column 'path' must hold a file path, not 3"),
+    ('x.txt', 'path,emotion\n', 'no table in'),
+])
+def test_what_is_wrong_with_a_table_is_said_in_one_line(tmp_path, name, text, message):
+    with pytest.raises(SerError, match=message) as error:
+        read_corpus('csv', folder(tmp_path, text, name))
+    assert '\n' not in str(error.value)
+
+
+def test_bytes_that_are_not_text_and_wrong_sources_are_refused(tmp_path):
+    (tmp_path / 'metadata.csv').write_bytes(b'path,emotion\n\xff\xff,sad\n')
+    with pytest.raises(SerError, match='not UTF-8'):
+        list(parse(tmp_path))
+    with pytest.raises(SerError, match='no such folder or table'):
+        list(parse(tmp_path / 'none'))
+    (tmp_path / 'a.wav').touch()
+    with pytest.raises(SerError, match='is not a table: allowed are .csv'):
+        list(parse(tmp_path / 'a.wav'))
