@@ -1,6 +1,10 @@
 """Files that are whole or absent: temporary name, fsync, rename; and their sha256."""
 
+import contextlib
+import csv
 import hashlib
+import io
+import json
 import os
 from pathlib import Path
 
@@ -22,6 +26,7 @@ def write_whole(path, content):
     temporary = path.with_name(f'.{path.name}.partial')
     data = content.encode() if isinstance(content, str) else content
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, 'wb') as file:
             file.write(data)
             file.flush()
@@ -29,9 +34,24 @@ def write_whole(path, content):
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise SerError(f'{path}: cannot be written: {error.strerror or error}. Free some space or choose another '
                        '--out; the file that was there before is intact') from error
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON; NaN and infinity are refused (ValueError), they are not JSON."""
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + '\n')
+
+
+def write_rows(path, rows):
+    """Write rows of cells as CSV (quoted where needed, newline-terminated)."""
+    rows, text = list(rows), io.StringIO(newline='')
+    # Python's writer leaves a bare carriage return unquoted, which no reader takes back.
+    returns = any('\r' in str(cell) for row in rows for cell in row)
+    csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def _sync_folder(folder):

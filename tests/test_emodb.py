@@ -19,8 +19,8 @@ def test_every_code_of_a_name_is_read():
     assert (found.text_id, found.language, found.extra) == ('b10', 'de', {'version': 'b'})
 
 
-@pytest.mark.parametrize(('letter', 'emotion'), zip(
-    'WLEAFTN', ('angry', 'boredom', 'disgust', 'fear', 'happy', 'sad', 'neutral'), strict=True))
+@pytest.mark.parametrize(('letter', 'emotion'), list(zip(
+    'WLEAFTN', ('angry', 'boredom', 'disgust', 'fear', 'happy', 'sad', 'neutral'), strict=True)))
 def test_emotions(letter, emotion):
     assert of(f'03a01{letter}a.flac').emotion == emotion
 

@@ -1,47 +1,62 @@
-"""Files of a run are written whole or not at all."""
+import hashlib
+import os
 
 import pytest
 
 from ser.errors import SerError
-from ser.evaluation.files import read_json, read_rows, read_table, replacing, write_json, write_rows, write_text
+from ser.files import sha256_of, verifies, write_json, write_whole, write_with_digest
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_file_is_whole_and_leaves_no_temporary(tmp_path):
+    path = tmp_path / 'new' / 'a.txt'
+    write_whole(path, 'é\r\n')
+    assert path.read_bytes() == 'é\r\n'.encode()
+    write_whole(path, b'two')
+    assert path.read_bytes() == b'two' and os.listdir(path.parent) == ['a.txt']
+    assert sha256_of(path) == hashlib.sha256(b'two').hexdigest()
+
+
+def test_json_that_is_none_is_refused_and_the_old_file_stays(tmp_path):
     path = tmp_path / 'a.json'
     write_json(path, {'a': 1})
     with pytest.raises(ValueError, match='JSON'):
         write_json(path, {'a': float('nan')})
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text('half')
-        raise RuntimeError
-    assert read_json(path, dict) == {'a': 1}
-    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == '{\n  "a": 1\n}\n' and os.listdir(tmp_path) == ['a.json']
 
 
-def test_folders_are_made_and_text_is_kept(tmp_path):
-    write_text(tmp_path / 'new' / 'a.md', 'é\r\n')
-    assert (tmp_path / 'new' / 'a.md').read_bytes() == 'é\r\n'.encode()
+def test_one_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / 'w.bin'
+    write_with_digest(path, bytes(1000))
+    assert verifies(path)
+    data = bytearray(path.read_bytes())
+    data[500] ^= 1
+    path.write_bytes(data)
+    assert not verifies(path)
 
 
-def test_rows_come_back_with_their_lines(tmp_path):
-    rows = [['a', 'b'], ['x,"', 'two\nlines'], ['\r', '']]
-    write_rows(tmp_path / 'a.csv', rows)
-    read = read_rows(tmp_path / 'a.csv')
-    assert [cells for _, cells in read] == rows and [line for line, _ in read][:2] == [1, 3]
+def test_a_file_without_digest_or_absent_never_verifies(tmp_path):
+    path = tmp_path / 'w.bin'
+    assert not verifies(path)
+    path.write_bytes(b'x')
+    assert not verifies(path)
+    path.with_name('w.bin.sha256').write_text('')
+    assert not verifies(path)
 
 
-def test_a_table_needs_each_wanted_column_once(tmp_path):
-    path = tmp_path / 'a.csv'
-    path.write_text('a,b,c\n1,2,3\n')
-    assert read_table(path, ('c', 'a')) == [(2, {'a': '1', 'b': '2', 'c': '3'})]
-    with pytest.raises(SerError, match="no column 'd'; wanted: a, d"):
-        read_table(path, ('a', 'd'))
-    path.write_text('a,a\n1,2\n')
-    with pytest.raises(SerError, match="more than one column 'a'"):
-        read_table(path, ('a',))
+def test_a_full_disk_leaves_the_old_file_and_no_temporary(tmp_path, monkeypatch):
+    path = tmp_path / 'a.txt'
+    write_whole(path, 'old')
+
+    def full(descriptor):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(SerError, match='cannot be written: No space left on device'):
+        write_whole(path, 'new')
+    assert path.read_text() == 'old' and os.listdir(tmp_path) == ['a.txt']
 
 
-def test_json_of_another_type_is_refused(tmp_path):
-    write_json(tmp_path / 'a.json', [1])
-    with pytest.raises(SerError, match='holds list, an object is wanted'):
-        read_json(tmp_path / 'a.json', dict)
+def test_a_file_where_a_folder_should_be_is_an_error_for_people(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(SerError, match='cannot be written'):
+        write_whole(tmp_path / 'file' / 'a.txt', 'x')

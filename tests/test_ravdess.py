@@ -25,9 +25,9 @@ def test_odd_actors_are_male_and_even_ones_female():
         'male', 'female', 'male', 'female']
 
 
-@pytest.mark.parametrize(('code', 'emotion'), zip(
+@pytest.mark.parametrize(('code', 'emotion'), list(zip(
     ('01', '02', '03', '04', '05', '06', '07', '08'),
-    ('neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprise'), strict=True))
+    ('neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprise'), strict=True)))
 def test_emotions(code, emotion):
     assert of(f'03-01-{code}-01-01-01-01.wav').emotion == emotion
 

@@ -1,0 +1,21 @@
+"""The systems, by `model.kind`."""
+
+from ser.models.contract import Output, SpeechModel
+from ser.models.maxmvit import build_maxmvit
+from ser.models.pretrained import check_pretrained
+
+__all__ = ['MODELS', 'Output', 'SpeechModel', 'build_model', 'check_pretrained']
+
+MODELS = {
+    'maxmvit': build_maxmvit,
+}
+
+
+def build_model(config, names, load_pretrained: bool = True) -> SpeechModel:
+    """The model of a config for the classes `names` (in index order), on the CPU, in training mode.
+
+    Weights start from torch's global generator: seed it first. load_pretrained: False skips downloads and weights
+    files, for a model whose weights are loaded from a run. Raises SerError for whatever does not fit together and
+    for weights that cannot be had; call it before reading audio.
+    """
+    return MODELS[config.model.kind](config, tuple(names), load_pretrained)

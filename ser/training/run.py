@@ -2,8 +2,6 @@
 
 import csv
 import fcntl
-import io
-import json
 import logging
 import os
 import platform
@@ -15,7 +13,8 @@ from pathlib import Path
 
 from ser.config.load import load_resolved, to_yaml
 from ser.errors import SerError
-from ser.files import write_whole
+from ser.evaluation.reading import read_json
+from ser.files import write_json, write_rows, write_whole
 
 METRICS = ('epoch', 'steps', 'train_loss', 'valid_loss', 'valid_ua', 'valid_wa', 'valid_macro_f1', 'lr',
            'clips_per_second', 'data_wait', 'seconds', 'best')
@@ -76,10 +75,10 @@ class RunDirectory:
 
     def create(self, config, names, data_facts, environment):
         """Write what is known before the first step."""
-        write_whole(self.path / 'labels.json', json.dumps(list(names), ensure_ascii=False) + '\n')
+        write_json(self.path / 'labels.json', list(names))
         write_whole(self.path / 'command.txt', shlex.join(sys.orig_argv) + '\n')
-        write_whole(self.path / 'environment.json', json.dumps(environment, indent=2) + '\n')
-        write_whole(self.path / 'data.json', json.dumps(data_facts, indent=2, ensure_ascii=False) + '\n')
+        write_json(self.path / 'environment.json', environment)
+        write_json(self.path / 'data.json', data_facts)
         # Last: a directory that holds config.yaml is a run, and can be resumed.
         write_whole(self.path / 'config.yaml', to_yaml(config))
 
@@ -103,11 +102,7 @@ class RunDirectory:
 
     def write_metrics(self, rows):
         """Replace metrics.csv."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, METRICS, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.path / 'metrics.csv', text.getvalue())
+        write_rows(self.path / 'metrics.csv', [METRICS, *([row[name] for name in METRICS] for row in rows)])
 
     def truncate_metrics(self, epochs):
         """Drop rows of epochs that a resumed run will do again."""
@@ -122,11 +117,8 @@ def open_run(path):
     path = Path(path)
     if not (path / 'config.yaml').is_file():
         raise SerError(f'{path}: not a run directory (no config.yaml). Train one with python -m ser.train --out {path}')
-    try:
-        names = json.loads((path / 'labels.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise SerError(f'{path / "labels.json"}: cannot be read: {error}') from error
-    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+    names = read_json(path / 'labels.json', list)
+    if len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise SerError(f'{path / "labels.json"}: a list of at least two class names is wanted')
     return load_resolved(path / 'config.yaml'), tuple(names)
 

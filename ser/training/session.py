@@ -163,7 +163,7 @@ def _all_folds(world, device, reason, config, out):
         if code:
             return code
     if world.is_main:
-        for line in summary_lines(pool_folds(runs, folder)):
+        for line in summary_lines(pool_folds(runs, folder, config.evaluation)):
             log.info(line)
         log.info('report: %s', folder / 'README.md')
     return 0

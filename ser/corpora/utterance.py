@@ -1,0 +1,83 @@
+"""What a corpus parser yields: utterances, skips, and the corpus's own facts."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled recording of a corpus; nothing of its audio has been read yet."""
+
+    path: Path
+    """The audio file (for a synthesised clip: its name)."""
+    relative: str
+    """Path relative to the source folder, with forward slashes; the key is made from it."""
+    corpus: str
+    emotion: str
+    """Canonical where an alias is known (ser.labels)."""
+    raw_label: str
+    """The label in the corpus's own words."""
+    speaker: str | None = None
+    """As the corpus numbers them: unique within the corpus."""
+    language: str | None = None
+    gender: str | None = None
+    """'female', 'male', or the corpus's own word."""
+    session: str | None = None
+    text_id: str | None = None
+    """Which sentence is spoken."""
+    intensity: str | None = None
+    extra: dict = field(default_factory=dict)
+    """Further JSON values: votes, arousal, columns of a table."""
+    read: Callable | None = None
+    """For synthesised clips: () -> (int16 (n,), rate in Hz) instead of decoding `path`; must pickle."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A file that does not become a sample, and why."""
+
+    relative: str
+    reason: str
+    """A few words; skips are counted by it."""
+    detail: str = ''
+    """What is particular to this file."""
+    bad: bool = False
+    """The file should have been usable (missing, undecodable), unlike a README or a song."""
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What is published about a corpus."""
+
+    name: str
+    title: str
+    licence: str
+    language: str | None
+    """ISO 639-1, None where there is no one language."""
+    homepage: str | None
+    speakers: int | None
+    emotions: tuple[str, ...]
+    """Canonical order; empty where any label is a class."""
+    utterances: int | None
+    """Official count."""
+    example: str
+    """A file name that parses."""
+    layout: str
+    """What the source is to look like, in one line."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An entry of ser.corpora.CORPORA."""
+
+    facts: CorpusFacts
+    parse: Callable[[Path | None], Iterator[Utterance | Skip]]
+    """From the source folder to utterances and skips, in natural order of their paths."""
+    needs_source: bool = True
+
+
+def key_of(corpus, relative):
+    """`<corpus>-<relative path without suffix>`, every character outside [A-Za-z0-9_-] turned into '_'."""
+    return re.sub(r'[^A-Za-z0-9_-]', '_', f'{corpus}-{PurePosixPath(relative).with_suffix("")}')

@@ -1,0 +1,116 @@
+"""The model card: a run's README.md, written from its files."""
+
+import shlex
+
+from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows, score_line
+from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
+
+FILES = (
+    ('config.yaml', 'the resolved config'),
+    ('best.safetensors', 'the weights of the kept epoch'),
+    ('labels.json', 'class names in index order'),
+    ('split.csv', 'which clip is in which part'),
+    ('data.json', 'digest of the data, counts, protocol'),
+    ('metrics.csv, curves.png', 'one row per epoch, and its picture'),
+    ('predictions.csv', 'every test clip with its probabilities (uncalibrated)'),
+    ('test_metrics.json', 'the scores above and more'),
+    ('confusion_matrix.csv, confusion_matrix.png', 'counts, and shares of each label'),
+    ('class_distribution.png', 'clips per class and part'),
+)
+PROTOCOLS = {
+    'speaker': 'Whole speakers were drawn for training, validation and test.',
+    'speaker-kfold': 'Speakers were divided into groups; each fold tests one group and trains on others.',
+    'leave-one-speaker-out': 'Each fold tests one speaker and trains on others.',
+    'given': 'Somebody else decided which clip is in which part.',
+    'utterance': 'Clips were drawn at random, whoever speaks.',
+}
+
+
+def model_card(metrics, config, run_name):
+    """The text of README.md. metrics: a test_metrics.json dict; config: config.yaml as nested dicts."""
+    names = list(metrics['per_class'])
+    lines = [
+        f'# {run_name}', '',
+        f"A speech emotion classifier ({system_words(config)}) that tells {len(names)} classes apart: "
+        f"{', '.join(names)}.", '',
+        '## Score', '',
+        *score_lines(metrics), '',
+        *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
+        '![Confusion matrix](confusion_matrix.png)', '',
+        '## Protocol', '',
+        *protocol_lines(metrics), '',
+        '![Clips per class and part](class_distribution.png)', '',
+        '## Use', '',
+        f'From the folder that holds `{run_name}`:', '',
+        f'    ser predict CLIP.wav --model {shlex.quote(run_name)}', '',
+        'prints a probability for each class. It always answers with one of them, and its probabilities are '
+        'uncalibrated. Acted or synthetic training speech, other languages, microphones and noise change what it '
+        'hears: test it on your own recordings before relying on it. It hears how something is said; it does not '
+        'know what a person feels.', '',
+        '`ser evaluate` recomputes the scores from the files here:', '',
+        f'    ser evaluate {shlex.quote(run_name)}', '',
+        '## Files', '',
+        *markdown_table(('file', 'holds'), FILES), '',
+        '![Learning curves](curves.png)',
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def system_words(config):
+    """The system in a few words: its kind, and each view with its backbone where it has views."""
+    model = config['model']
+    views = [f'{name}: {_backbone(view)}' for name, view in (model.get('views') or {}).items() if view]
+    fusion = (model.get('fusion') or {}).get('kind')
+    joined = [f'fusion {fusion}'] if fusion and len(views) > 1 else []
+    return ', '.join([f"`{model.get('kind', 'unknown kind')}`", *views, *joined])
+
+
+def _backbone(view):
+    backbone = view.get('backbone') or {}
+    return backbone.get('name') or backbone.get('kind') or 'unknown backbone'
+
+
+def score_lines(metrics):
+    """The scores as Markdown: the score line, the warnings in bold, the table, how the intervals were made."""
+    rows = [('UA (mean recall of the classes)', percent_with_interval(metrics['ua'], metrics['ua_interval'])),
+            ('WA (share of clips that are right)', percent_with_interval(metrics['wa'], metrics['wa_interval'])),
+            ('macro-F1', percent(metrics['macro_f1'])), ('weighted F1', percent(metrics['weighted_f1'])),
+            ('log loss', f"{metrics['log_loss']:.3f} nats"), ('chance (UA)', percent(metrics['chance']))]
+    verdict = 'The interval of UA excludes chance.' if metrics['excludes_chance'] else \
+        '**Chance lies inside the interval of UA: this test does not show that the model does better than guessing.**'
+    return [f'{score_line(metrics)}.', '', *(f'- **{note}**' for note in metrics['notes']),
+            *([''] if metrics['notes'] else []), *markdown_table(('score', 'test part'), rows, 'lr'), '',
+            f"Intervals: {metrics['interval_method']}. {verdict}"]
+
+
+def protocol_lines(metrics):
+    """The protocol in words: kind, description, whether speakers are shared, how the epoch was chosen."""
+    disjoint = {True: 'No test speaker is in training or validation.',
+                False: 'Test speakers are in training too, so the score is speaker-dependent and optimistic.',
+                None: 'Speakers are unknown, so nobody can tell whether test speakers are in training.'}
+    words = PROTOCOLS.get(metrics['protocol_kind'])
+    epoch = metrics['best_epoch']
+    chosen = [] if epoch is None else [
+        f'The weights are those of epoch {epoch}, the best UA on the validation part; the test part chose nothing.']
+    return [f"{metrics['protocol']}.", '',
+            ' '.join([*([words] if words else []), disjoint[metrics['speaker_disjoint']], *chosen])]
+
+
+def folds_card(metrics, name):
+    """The README.md of pooled folds."""
+    rows = [(i, fold['run'], percent(fold['ua']), percent(fold['wa']), fold['n'], fold['best_epoch'],
+             '; '.join(fold['notes'])) for i, fold in enumerate(metrics['folds'], start=1)]
+    lines = [
+        f'# {name}', '',
+        f"{counted(len(rows), 'fold')} pooled: every clip's prediction comes from the model that was not trained "
+        'on it, and the scores below are of all these predictions together.', '',
+        '## Score', '', *score_lines(metrics), '',
+        *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
+        '![Confusion matrix](confusion_matrix.png)', '',
+        '## Folds', '',
+        *markdown_table(('#', 'run', 'UA', 'WA', 'clips', 'best epoch', 'notes'), rows, 'rlrrrrl'), '',
+        f"Mean UA of the folds {percent(metrics['fold_ua_mean'])}, standard deviation "
+        f"{100 * metrics['fold_ua_sd']:.1f}.", '',
+        '## Protocol', '', *protocol_lines(metrics),
+    ]
+    return '\n'.join(lines) + '\n'

@@ -1,0 +1,70 @@
+"""Scores in words: the lines a command prints and the tables behind them, from a test_metrics.json dict."""
+
+from ser.evaluation.tables import counted, percent, percent_with_interval, text_table
+
+PER_CLASS_HEADER = ('class', 'precision', 'recall', 'F1', 'clips')
+PER_CLASS_ALIGN = 'lrrrr'
+
+
+def audience(metrics):
+    """Who was tested: '6 unseen speakers, 120 clips', with the doubt or the dependence said."""
+    clips, speakers = counted(metrics['n'], 'clip'), metrics['n_speakers']
+    if speakers is None:
+        heard = {False: ', speaker-dependent'}.get(metrics['speaker_disjoint'], '')
+        return f'{clips}, speakers unknown{heard}'
+    noun = {True: 'unseen speaker'}.get(metrics['speaker_disjoint'], 'speaker')
+    dependent = ', speaker-dependent' if metrics['speaker_disjoint'] is False else ''
+    return f'{counted(speakers, noun)}, {clips}{dependent}'
+
+
+def score_line(metrics):
+    """One line: who was tested, UA and WA with intervals, macro-F1, chance."""
+    inside = '' if metrics['excludes_chance'] else ' (inside the interval of UA)'
+    return (f"test ({audience(metrics)}): UA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}, "
+            f"WA {percent_with_interval(metrics['wa'], metrics['wa_interval'])}, "
+            f"macro-F1 {percent(metrics['macro_f1'])}; chance {percent(metrics['chance'])}{inside}")
+
+
+def summary_lines(metrics):
+    """The few lines a command prints after a test: the scores, then every warning and note."""
+    lines = [score_line(metrics)]
+    if metrics.get('folds'):
+        values = ', '.join(percent(fold['ua']) for fold in metrics['folds'])
+        lines.append(f"UA per fold: {values}; mean {percent(metrics['fold_ua_mean'])}, "
+                     f"standard deviation {100 * metrics['fold_ua_sd']:.1f}")
+    return lines + list(metrics['notes'])
+
+
+def warnings_of(facts, intervals, absent, names):
+    """What a reader must know beside the score, most important first, as a list of lines.
+
+    facts: run_files.Facts; intervals: intervals.Intervals; absent: names of classes without test clips.
+    """
+    lines = []
+    if facts.speaker_disjoint is False:
+        lines.append('speaker-dependent: the same speakers are in training, so this is optimistic')
+    elif facts.speaker_disjoint is None:
+        lines.append('speakers unknown: the same speakers may be in training, so this may be optimistic')
+    if facts.synthetic:
+        lines.append('synthetic speech, made for trying the software: the score says nothing about real voices')
+    if not intervals.covers_new_speakers:
+        lines.append('the intervals do not cover new speakers: '
+                     + ('speakers are unknown' if intervals.n_speakers is None
+                        else f"only {counted(intervals.n_speakers, 'test speaker')}") + ', so clips were resampled')
+    if intervals.ua[0] == intervals.ua[1]:
+        lines.append('the interval of UA has no width: every resample scores the same, so it understates the doubt')
+    if absent:
+        lines.append(f"no test clip is {' or '.join(absent)}: UA, macro-F1 and chance are over the other "
+                     f'{len(names) - len(absent)} of {len(names)} classes')
+    return lines + [note for note in facts.notes if note not in lines]
+
+
+def per_class_rows(metrics):
+    """Rows of precision, recall, F1 (percent) and clips, one per class, for text_table or markdown_table."""
+    return [(name, *(percent(values[key]) for key in ('precision', 'recall', 'f1')), values['support'])
+            for name, values in metrics['per_class'].items()]
+
+
+def per_class_lines(metrics):
+    """The per-class table as lines of aligned text."""
+    return text_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN)

@@ -1,0 +1,69 @@
+"""The one contract every system keeps, so that training, prediction, export and benchmarks need no special case."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+
+class Output(NamedTuple):
+    """What a network returns for a batch of B clips."""
+
+    logits: torch.Tensor
+    """(B, C) float, one column per class."""
+    auxiliary: dict[str, torch.Tensor]
+    """Logits of further heads by target name; empty where a system has one head."""
+    details: dict[str, torch.Tensor]
+    """Gates and attention weights by name, detached, first axis B; for read-out, never for the loss."""
+
+
+class SpeechModel(nn.Module):
+    """A front end and a network: int16 or float audio in, logits out.
+
+    `front_end(waveforms, lengths, draw)` gives the views (dict of float32 tensors). `network(views, mix)` gives an
+    Output and has `parts()` and `set_gradient_checkpointing(enable)`. DDP, torch.compile, EMA and checkpoints wrap
+    `network` alone: its shapes are static, and the front end's tables are not worth broadcasting or storing.
+    """
+
+    def __init__(self, front_end: nn.Module, network: nn.Module):
+        super().__init__()
+        self.front_end = front_end
+        self.network = network
+
+    def views(self, waveforms, lengths, draw: Any = None):
+        """The views of a batch: waveforms (B, T) int16 or float32 in [-1, 1], lengths (B,) int64 samples.
+
+        draw: the SpecAugment masks to apply, drawn beforehand. Carries a gradient only where the front end has
+        parameters that learn.
+        """
+        learns = any(parameter.requires_grad for parameter in self.front_end.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+            return self.front_end(waveforms, lengths, draw)
+
+    def classify(self, views, mix: Any = None) -> Output:
+        """The Output for views; mix: the Mix to apply, drawn beforehand, which the loss gets as well."""
+        return self.network(views, mix)
+
+    def forward(self, waveforms, lengths):
+        """Logits (B, C) of a batch, without augmentation."""
+        return self.classify(self.views(waveforms, lengths)).logits
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """Every parameter that learns exactly once, by part: the network's, then 'front_end' where it has any.
+
+        A part without parameters (such as 'fusion' under concat) is an empty list.
+        """
+        parts = dict(self.network.parts())
+        own = [parameter for parameter in self.front_end.parameters() if parameter.requires_grad]
+        if own:
+            parts['front_end'] = own
+        listed = [id(parameter) for parameters in parts.values() for parameter in parameters]
+        learning = {id(parameter) for parameter in self.parameters() if parameter.requires_grad}
+        if len(listed) != len(set(listed)) or set(listed) != learning:
+            raise RuntimeError(f'{type(self.network).__name__}.parts() lists {len(listed)} parameters '
+                               f'({len(set(listed))} distinct) of {len(learning)} that learn')
+        return parts
+
+    def set_gradient_checkpointing(self, enable: bool = True):
+        """Recompute activations in the backward pass instead of keeping them: the same gradients, less memory."""
+        self.network.set_gradient_checkpointing(enable)

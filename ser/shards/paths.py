@@ -1,0 +1,156 @@
+"""From what the user names to tar files: globs, brace ranges and folders, all local, expanded by ourselves."""
+
+import glob
+import re
+from pathlib import Path
+
+from ser.errors import SerError
+from ser.shards.publish import INDEX, MANIFEST, SKIPPED
+
+MAX_NAMES = 100_000
+"""Most names that one pattern's braces may stand for."""
+
+MAX_BRACES = 32
+"""Most pairs of braces in one pattern."""
+
+BUILDER_FILES = (INDEX, MANIFEST, SKIPPED)
+"""What the builder writes beside its tars; a glob such as `folder/*` passes over them."""
+
+_SCHEME = re.compile(r'^[A-Za-z][A-Za-z0-9+.-]+:')
+_RANGE = re.compile(r'^(\d+)\.\.(\d+)$')
+
+
+def natural_key(text):
+    """Sort key with numbers in numeric order: `a-2` before `a-10`; equal numbers fall back to the text."""
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', text)], text
+
+
+def expand(patterns, option='--shards'):
+    """The tar files that `patterns` name, in natural order, each once.
+
+    patterns: paths, globs, brace ranges (`part-{000..011}.tar`, `{a,b}.tar`) or folders (their *.tar).
+    option: the option that named them, for messages. Nothing is opened and no shell is run.
+    Raises SerError for a URL or pipe, a pattern that matches nothing and a folder without tars.
+    """
+    found = {}
+    for pattern in patterns:
+        for path in _expand_one(str(pattern), option):
+            found.setdefault(path.resolve(), path)
+    return tuple(sorted(found.values(), key=lambda path: (natural_key(path.name), natural_key(str(path)))))
+
+
+def _expand_one(pattern, option):
+    _refuse_remote(pattern, option)
+    if not pattern or _control(pattern):
+        raise SerError(f'{option}: {pattern!r} is not a path')
+    literal = Path(pattern).expanduser()
+    if literal.exists():
+        return _existing(literal, pattern)
+    paths = []
+    for name in expand_braces(pattern):
+        _refuse_remote(name, option)
+        paths += _one_name(name, pattern)
+    return paths
+
+
+def _one_name(name, pattern):
+    path = Path(name).expanduser()
+    if path.exists():
+        return _existing(path, pattern)
+    matches = [Path(match) for match in glob.glob(str(path), recursive=True)] if glob.has_magic(name) else []
+    files = [match for match in matches if match.is_file() and match.name not in BUILDER_FILES]
+    if not files:
+        which = pattern if name == pattern else f'{name} (from {pattern})'
+        raise SerError(f'{which}: no such shards. {build_hint(path.parent)}')
+    return files
+
+
+def _existing(path, pattern):
+    if path.is_dir():
+        tars = [tar for tar in path.iterdir() if tar.suffix == '.tar' and tar.is_file()]
+        if not tars:
+            raise SerError(f'{pattern}: no *.tar in this folder. {build_hint(path)}')
+        return tars
+    if not path.is_file():
+        raise SerError(f'{pattern}: not a plain file. A shard is a tar file on a local disk')
+    return [path]
+
+
+def build_hint(folder):
+    """The command that would build shards into `folder`, for messages."""
+    out = 'OUT' if glob.has_magic(str(folder)) else folder
+    return f'Build them: python tools/build_shards.py ravdess SOURCE {out}'
+
+
+def _refuse_remote(pattern, option):
+    if '::' in pattern or '://' in pattern or _SCHEME.match(pattern):
+        raise SerError(f'{option}: {pattern!r} is not a local path. URLs, pipe: and :: are refused; '
+                       'copy the shards to a local or mounted folder and name that')
+
+
+def _control(text):
+    return any(ord(character) < 32 or ord(character) == 127 for character in text)
+
+
+def expand_braces(pattern):
+    """Every name that the braces of `pattern` stand for, in order; at most MAX_NAMES.
+
+    `{a,b}` is a choice, `{08..11}` a range with leading zeros kept; they nest. Other braces stay as they are.
+    Raises SerError when there are more than MAX_NAMES.
+    """
+    if pattern.count('{') > MAX_BRACES:
+        raise SerError(f'a pattern with more than {MAX_BRACES} pairs of braces. Name the folder or use a glob')
+    names = _expand_tail(pattern, pattern)
+    if len(names) > MAX_NAMES:
+        raise _too_many(pattern)
+    return names
+
+
+def _expand_tail(text, pattern):
+    start = text.find('{')
+    while start >= 0:
+        end = _closing(text, start)
+        choices = _choices(text[start + 1:end], pattern) if end else None
+        if choices:
+            tails = _expand_tail(text[end + 1:], pattern)
+            if len(choices) * len(tails) > MAX_NAMES:
+                raise _too_many(pattern)
+            return [text[:start] + choice + tail for choice in choices for tail in tails]
+        start = text.find('{', start + 1)
+    return [text]
+
+
+def _closing(text, start):
+    depth = 0
+    for position in range(start, len(text)):
+        depth += {'{': 1, '}': -1}.get(text[position], 0)
+        if depth == 0:
+            return position
+    return None
+
+
+def _choices(body, pattern):
+    """What one pair of braces stands for, or None when it is no choice and no range."""
+    match = _RANGE.match(body)
+    if match:
+        first, last = match.groups()
+        if len(first) > 18 or len(last) > 18 or abs(int(last) - int(first)) >= MAX_NAMES:
+            raise _too_many(pattern)
+        padded = (first.startswith('0') and len(first) > 1) or (last.startswith('0') and len(last) > 1)
+        width = max(len(first), len(last)) if padded else 0
+        step = 1 if int(first) <= int(last) else -1
+        return [str(number).zfill(width) for number in range(int(first), int(last) + step, step)]
+    parts, depth, begin = [], 0, 0
+    for position, character in enumerate(body):
+        depth += {'{': 1, '}': -1}.get(character, 0)
+        if character == ',' and depth == 0:
+            parts.append(body[begin:position])
+            begin = position + 1
+    if not parts:
+        return None
+    parts.append(body[begin:])
+    return [name for part in parts for name in _expand_tail(part, pattern)]
+
+
+def _too_many(pattern):
+    return SerError(f'{pattern}: the braces stand for more than {MAX_NAMES} names. Name the folder or use a glob')

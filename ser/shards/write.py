@@ -1,0 +1,216 @@
+"""Utterances to WebDataset shards: plain tars, an index beside them, and the same bytes for the same input.
+
+OUT/
+  <corpus>-00000.tar ...  members `<key>.flac` (or .wav, .ogg) and `<key>.json`, in natural order of the source paths
+  index.jsonl             a line per sample: key, shard, audio and json spans, sha256 of the audio, metadata
+  shards.json             format, corpus facts, counts, seconds, skips by reason, sha256 per shard
+  skipped.csv             file, reason, detail of whatever was passed over, when there is any
+"""
+
+import contextlib
+import csv
+import functools
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser.corpora import CORPORA, read_corpus
+from ser.corpora.scan import natural
+from ser.corpora.utterance import Skip, key_of
+from ser.errors import SerError, did_you_mean
+from ser.labels import ordered
+from ser.shards.audio_encode import FORMATS, RATES_HZ, encode
+from ser.shards.pool import cores, ordered_map
+from ser.shards.publish import INDEX, MANIFEST, SKIPPED, staging, write_file
+from ser.shards.tar import TarWriter
+
+FORMAT_VERSION = 1
+SHARD_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a build made."""
+
+    corpus: str
+    out: Path
+    shards: tuple[str, ...]
+    utterances: int
+    seconds: float
+    speakers: Counter
+    """Speaker -> utterances, natural order; empty where speakers are unknown."""
+    emotions: Counter
+    """Emotion -> utterances, in the order of labels.ordered."""
+    skips: tuple[Skip, ...]
+    clipped_samples: int
+    clipped_files: int
+    official: int | None
+    """Published number of utterances."""
+
+    @property
+    def skipped(self):
+        """Reason -> files, commonest first."""
+        return count_skips(self.skips)
+
+    @property
+    def bad(self):
+        """Skips of files that should have been usable."""
+        return tuple(skip for skip in self.skips if skip.bad)
+
+
+def count_skips(skips):
+    """Reason -> files, commonest first."""
+    return dict(sorted(Counter(skip.reason for skip in skips).items(), key=lambda item: (-item[1], item[0])))
+
+
+def write_shards(corpus, source, out, *, audio='flac', sample_rate=44100, shard_size=SHARD_SIZE, jobs=None,
+                 progress=None):
+    """Build a corpus into `out`; returns a Summary.
+
+    corpus: a key of CORPORA. source: its folder (None for demo). audio: 'flac', 'wav' or 'ogg'. sample_rate: Hz or
+    'keep'. shard_size: utterances per shard. jobs: processes (None: all cores). progress: called with (done, total).
+    The bytes depend on corpus, source and the settings before `jobs` only. Unusable files are left out and listed.
+    Raises SerError for wrong arguments, whatever read_corpus refuses, two files with one key, when no file is usable,
+    and when `out` holds shards or cannot be written; then nothing is left in `out`.
+    """
+    _check(audio, sample_rate, shard_size, jobs)
+    utterances, skips = read_corpus(corpus, source)
+    keys = _keys(corpus, utterances)
+    out = Path(out)
+    try:
+        with staging(out) as folder:
+            work = functools.partial(encode, audio=audio, sample_rate=sample_rate)
+            jobs = min(jobs or cores(), len(utterances))
+            with (contextlib.closing(ordered_map(work, utterances, jobs)) as results,
+                  ShardSet(folder, corpus, audio, shard_size) as shards):
+                for done, (utterance, key, result) in enumerate(zip(utterances, keys, results, strict=True), start=1):
+                    if isinstance(result, Skip):
+                        skips.append(result)
+                    else:
+                        shards.add(utterance, key, result)
+                    if progress:
+                        progress(done, len(utterances))
+            if not shards.lines:
+                reasons = ', '.join(f'{reason}: {n}' for reason, n in count_skips(skips[-len(utterances):]).items())
+                raise SerError(f"none of the {len(utterances)} recordings in '{source}' can be used ({reasons})")
+            summary = _summary(corpus, out, shards, skips)
+            _write_index(folder, shards, summary, audio, sample_rate)
+    except OSError as error:
+        raise SerError(f"cannot write to '{out}': {error.strerror or error}") from error
+    return summary
+
+
+def _check(audio, sample_rate, shard_size, jobs):
+    if audio not in FORMATS:
+        raise SerError(f"unknown audio format '{audio}'. Allowed: {', '.join(FORMATS)}.{did_you_mean(audio, FORMATS)}")
+    low, high = RATES_HZ
+    if sample_rate != 'keep' and not (isinstance(sample_rate, int) and low <= sample_rate <= high):
+        raise SerError(f"--sample-rate must be 'keep' or a whole number of Hz from {low} to {high}, not {sample_rate}")
+    if shard_size < 1:
+        raise SerError(f'--shard-size must be at least 1, not {shard_size}')
+    if jobs is not None and jobs < 1:
+        raise SerError(f'--jobs must be at least 1, not {jobs}')
+
+
+def _keys(corpus, utterances):
+    """The key of each utterance. Raises SerError when two share one."""
+    keys, owners = [], {}
+    for utterance in utterances:
+        key = key_of(corpus, utterance.relative)
+        other = owners.get(key)
+        if other is not None:
+            raise SerError(f"'{other}' is listed twice: keep one" if other == utterance.relative else
+                           f"'{other}' and '{utterance.relative}' have the same key '{key}': rename or remove one")
+        owners[key] = utterance.relative
+        keys.append(key)
+    return keys
+
+
+def _json(value):
+    # A file name that is not UTF-8 holds lone surrogates: backslashreplace makes them JSON escapes.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode('utf-8', 'backslashreplace')
+
+
+def sample_metadata(utterance, encoded):
+    """The sample's JSON object, in its fixed key order, extra keys sorted after."""
+    fixed = {name: getattr(utterance, name) for name in (
+        'corpus', 'speaker', 'emotion', 'raw_label', 'language', 'gender', 'session', 'text_id', 'intensity')}
+    fixed.update(sample_rate=encoded.sample_rate, frames=encoded.frames, sha256=encoded.sha256)
+    return {**fixed, **dict(sorted(utterance.extra.items()))}
+
+
+class ShardSet:
+    """The tars of one build, filled one after the other, and a line of the index for each sample."""
+
+    def __init__(self, folder, corpus, audio, shard_size):
+        self.folder, self.corpus, self.suffix, self.shard_size = folder, corpus, f'.{audio}', shard_size
+        self.lines = []
+        self.shards = []
+        self.clipped = Counter()
+        self._tar, self._held = None, 0
+
+    def add(self, utterance, key, encoded):
+        """Append one sample."""
+        if self._tar is None:
+            self._tar = TarWriter(self.folder / f'{self.corpus}-{len(self.shards):05d}.tar')
+        metadata = sample_metadata(utterance, encoded)
+        spans = {}
+        for part, name, data in (('audio', key + self.suffix, encoded.data), ('json', f'{key}.json', _json(metadata))):
+            offset, size = self._tar.add(name, data)
+            spans[part] = {'name': name, 'offset': offset, 'size': size}
+        self.lines.append({'key': key, 'shard': self._tar.path.name, **spans, 'sha256': encoded.sha256,
+                           'metadata': metadata})
+        if encoded.clipped:
+            self.clipped[utterance.relative] = encoded.clipped
+        self._held += 1
+        if self._held == self.shard_size:
+            self._close()
+
+    def _close(self):
+        size, digest = self._tar.finish()
+        self.shards.append({'name': self._tar.path.name, 'size': size, 'utterances': self._held, 'sha256': digest})
+        self._tar, self._held = None, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self._tar and kind is None:
+            self._close()
+        elif self._tar:
+            self._tar.abandon()
+
+
+def _summary(corpus, out, shards, skips):
+    metadata = [line['metadata'] for line in shards.lines]
+    speakers = Counter(item['speaker'] for item in metadata if item['speaker'] is not None)
+    emotions = Counter(item['emotion'] for item in metadata)
+    return Summary(
+        corpus=corpus, out=out, shards=tuple(shard['name'] for shard in shards.shards), utterances=len(metadata),
+        seconds=round(sum(item['frames'] / item['sample_rate'] for item in metadata), 3),
+        speakers=Counter({name: speakers[name] for name in sorted(speakers, key=natural)}),
+        emotions=Counter({name: emotions[name] for name in ordered(emotions)}),
+        skips=tuple(sorted(skips, key=lambda skip: natural(skip.relative))),
+        clipped_samples=shards.clipped.total(), clipped_files=len(shards.clipped),
+        official=CORPORA[corpus].facts.utterances)
+
+
+def _write_index(folder, shards, summary, audio, sample_rate):
+    facts = CORPORA[summary.corpus].facts
+    write_file(folder / INDEX, b''.join(_json(line) + b'\n' for line in shards.lines))
+    if summary.skips:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator='\n')
+        writer.writerow(('file', 'reason', 'detail'))
+        writer.writerows((skip.relative, skip.reason, skip.detail) for skip in summary.skips)
+        write_file(folder / SKIPPED, text.getvalue().encode('utf-8', 'backslashreplace'))
+    manifest = {
+        'format': FORMAT_VERSION, 'corpus': facts.name, 'title': facts.title, 'licence': facts.licence,
+        'language': facts.language, 'homepage': facts.homepage, 'audio': audio, 'sample_rate': sample_rate,
+        'utterances': summary.utterances, 'seconds': summary.seconds, 'emotions': dict(summary.emotions),
+        'speakers': dict(summary.speakers), 'skipped': dict(summary.skipped),
+        'clipped': {'samples': summary.clipped_samples, 'files': summary.clipped_files}, 'shards': shards.shards}
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=1)
+    write_file(folder / MANIFEST, f'{text}\n'.encode('utf-8', 'backslashreplace'))

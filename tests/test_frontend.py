@@ -1,0 +1,190 @@
+import numpy as np
+import pytest
+import torch
+from oracles import decibels, definition_db, librosa_cqt, librosa_mel, padded, real_clips, resize, synthetic_clips, unit
+
+from ser.config.augment import AugmentConfig, MaskSpecAugment
+from ser.config.features import CqtConfig, FeaturesConfig, FixedTime, ImageConfig, MelConfig, StretchTime
+from ser.errors import SerError
+from ser.features.augment import draw_spec_augment
+from ser.features.frontend import FrontEnd
+
+CLIPS = list(synthetic_clips().values())
+BOTH = {'cqt': 'cqt', 'mel': 'mel'}
+ALL = {**BOTH, 'mfcc': 'mfcc', 'chroma': 'chroma'}
+
+
+def front_end(views=BOTH, augment=None, data_rate=44100, **features):
+    return FrontEnd(FeaturesConfig(**features), augment or AugmentConfig(), views, data_rate)
+
+
+def batch(clips, spare=0):
+    """Clips as one int16 batch; what lies beyond a clip is noise, which must not matter."""
+    total = max(map(len, clips)) + spare
+    waveforms = torch.randint(-20000, 20000, (len(clips), total), dtype=torch.int16)
+    for row, clip in zip(waveforms, clips, strict=True):
+        row[:len(clip)] = torch.from_numpy(clip)
+    return waveforms, torch.tensor([len(clip) for clip in clips])
+
+
+@pytest.mark.parametrize('engine', ['folded', 'nnaudio'])
+@pytest.mark.parametrize('time', [StretchTime(), FixedTime(seconds=1.0)], ids=['stretch', 'fixed'])
+@pytest.mark.parametrize('channels', ['replicate', 'single', 'delta'])
+def test_a_clip_alone_equals_the_clip_in_a_padded_batch(engine, time, channels):
+    clips = CLIPS if engine == 'folded' else [CLIPS[2], CLIPS[3]]
+    front = front_end(ALL, cqt=CqtConfig(engine=engine), image=ImageConfig(size=96, time=time, channels=channels))
+    together = front.raw_images(*batch(clips, spare=5000))
+    for row, clip in enumerate(clips):
+        alone = front.raw_images(*batch([clip]))
+        for view, image in alone.items():
+            # A slope sees the rounding of quiet cells enlarged by its own scaling to [0, 1].
+            assert (image[0, 0] - together[view][row, 0]).abs().max() < 1e-4
+            assert (image[0] - together[view][row]).abs().max() < 1e-3
+
+
+def test_real_clips_alone_equal_the_same_clips_in_a_padded_batch(real_corpora):
+    front, clips = front_end(), real_clips(real_corpora)[::2]
+    together = front.raw_images(*batch(clips))
+    for row, clip in enumerate(clips):
+        for view, image in front.raw_images(*batch([clip])).items():
+            assert (image[0] - together[view][row]).abs().max() < 1e-4
+
+
+def test_real_images_equal_an_independent_computation(real_corpora):
+    front, clips = front_end(), real_clips(real_corpora)
+    assert len(clips) >= 20
+    for clip in clips:
+        images = {view: image[0, 0].numpy() for view, image in front.raw_images(*batch([clip])).items()}
+        expected = {'mel': (resize(unit(decibels(librosa_mel(padded(clip)))), 224), 1e-4),
+                    'cqt': (resize(unit(decibels(librosa_cqt(padded(clip)) ** 2)), 224), 0.01)}
+        for view, (image, tolerance) in expected.items():
+            assert np.abs(images[view] - image).mean() < tolerance
+        definition = resize(unit(definition_db(clip.tobytes())), 224)
+        assert np.abs(images['cqt'] - definition).mean() < 0.0005
+
+
+@pytest.mark.parametrize('clip', CLIPS, ids=['chirp', 'voice', 'clicks', 'short'])
+def test_synthetic_images_equal_an_independent_computation(clip):
+    front = front_end()
+    images = front.raw_images(*batch([clip]))
+    mel = resize(unit(decibels(librosa_mel(padded(clip)))), 224)
+    assert np.abs(images['mel'][0, 0].numpy() - mel).mean() < 1e-4
+    definition = resize(unit(definition_db(clip.tobytes())), 224)
+    assert np.abs(images['cqt'][0, 0].numpy() - definition).mean() < 0.0005
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    normalised = (mel - mean[:, None, None]) / std[:, None, None]
+    assert np.abs(front(*batch([clip]))['mel'][0].numpy() - normalised).mean() < 1e-3
+
+
+def test_delta_channels_are_the_slopes_scaled_on_their_own():
+    import librosa
+
+    db = decibels(librosa_mel(padded(CLIPS[1])))
+    expected = [resize(unit(x), 224) for x in (db, librosa.feature.delta(db), librosa.feature.delta(db, order=2))]
+    images = front_end(image=ImageConfig(channels='delta')).raw_images(*batch([CLIPS[1]]))['mel'][0]
+    assert np.abs(images.numpy() - np.stack(expected)).mean() < 1e-3
+
+
+def test_mfcc_and_chroma_equal_librosa():
+    import librosa
+
+    features = front_end(ALL).features(*batch([CLIPS[1]], spare=3000))
+    mel_db = decibels(librosa_mel(padded(CLIPS[1])))
+    mfcc, frames = features['mfcc']
+    assert frames.tolist() == [mel_db.shape[1]]
+    np.testing.assert_allclose(mfcc[0, :, :frames[0]], librosa.feature.mfcc(S=mel_db, n_mfcc=40), atol=0.02)
+    chroma = librosa.feature.chroma_stft(y=padded(CLIPS[1]), sr=44100, n_fft=4096, hop_length=256, tuning=0, norm=None)
+    np.testing.assert_allclose(features['chroma'][0][0, :, :frames[0]], decibels(chroma), atol=0.02)
+
+
+def test_features_are_what_the_views_show():
+    features = front_end({'low': 'cqt', 'high': 'cqt'}).features(*batch(CLIPS))
+    assert list(features) == ['cqt']
+    values, frames = features['cqt']
+    assert values.shape == (4, 84, 1 + len(CLIPS[0]) // 512) and values.dtype == torch.float32
+    assert frames.tolist() == [1 + max(len(clip), 4096) // 512 for clip in CLIPS]
+    assert values.max() == 0 and values.min() == -80
+
+
+def test_a_feature_of_two_views_is_computed_once(monkeypatch):
+    front = front_end({'a': 'mel', 'b': 'mel', 'c': 'mfcc'})
+    calls = []
+    spectrogram = front.banks.layer.spectrogram.forward
+    monkeypatch.setattr(front.banks.layer.spectrogram, 'forward', lambda x: calls.append(1) or spectrogram(x))
+    images = front(*batch([CLIPS[3]]))
+    assert len(calls) == 1 and torch.equal(images['a'], images['b']) and list(images) == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('engine', ['folded', 'nnaudio'])
+def test_silence_is_finite_in_value_and_gradient(engine):
+    front = front_end(ALL, cqt=CqtConfig(engine=engine), image=ImageConfig(size=64, channels='delta'))
+    waveforms = torch.zeros(2, 5000, requires_grad=True)
+    images = front(waveforms, torch.tensor([5000, 0]))
+    assert all(torch.isfinite(image).all() for image in images.values())
+    sum(image.sum() for image in images.values()).backward()
+    assert torch.isfinite(waveforms.grad).all()
+
+
+def test_a_gradient_flows_only_when_asked_for():
+    front = front_end(image=ImageConfig(size=64))
+    waveforms, lengths = batch([CLIPS[3]])
+    assert not any(image.requires_grad for image in front(waveforms, lengths).values())
+    samples = (waveforms / 32768.0).requires_grad_()
+    front(samples, lengths)['cqt'].square().sum().backward()
+    assert torch.isfinite(samples.grad).all() and samples.grad.abs().max() > 0
+    with torch.no_grad():
+        assert not front(samples, lengths)['mel'].requires_grad
+
+
+def test_autocast_changes_nothing():
+    front = front_end(ALL)
+    waveforms, lengths = batch(CLIPS[2:])
+    plain = front(waveforms, lengths)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        inside = front(waveforms, lengths)
+    for view, image in plain.items():
+        assert inside[view].dtype == torch.float32 and torch.equal(inside[view], image)
+
+
+@pytest.mark.parametrize('channels', ['replicate', 'single', 'delta'])
+def test_shapes_parameters_and_state(channels):
+    front = front_end(ALL, image=ImageConfig(size=96, channels=channels))
+    images = front(*batch(CLIPS[2:]))
+    assert list(images) == list(ALL)
+    assert {image.shape for image in images.values()} == {(2, 1 if channels == 'single' else 3, 96, 96)}
+    assert not front.state_dict() and not list(front.parameters())
+
+
+def test_other_settings_work_with_resampling_on_the_device():
+    front = front_end(ALL, data_rate=44100, sample_rate=16000, min_samples=2048, image=ImageConfig(size=96),
+                      cqt=CqtConfig(hop_length=256, bins=70), mel=MelConfig(n_fft=1024, hop_length=160, bins=64))
+    together, alone = (front.raw_images(*batch(clips)) for clips in (CLIPS, CLIPS[2:3]))
+    for view, image in alone.items():
+        assert (image[0] - together[view][2]).abs().max() < 1e-4
+
+
+def test_masks_are_drawn_before_and_lie_on_the_unit_image():
+    augment = AugmentConfig(spec_augment=MaskSpecAugment(time_width=0.4, frequency_width=0.4))
+    front = front_end(augment=augment, image=ImageConfig(size=96, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)))
+    waveforms, lengths = batch(CLIPS)
+    draw = draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [10, 11, 12, 13])
+    plain, masked = front(waveforms, lengths), front(waveforms, lengths, draw)
+    assert torch.equal(front(waveforms, lengths, draw)['cqt'], masked['cqt'])
+    for view in BOTH:
+        changed = masked[view] != plain[view]
+        assert changed.any() and (masked[view][changed] == -0.5).all()
+    assert not torch.equal(masked['cqt'] == plain['cqt'], masked['mel'] == plain['mel'])
+    one = draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [12])
+    assert (front(*batch([CLIPS[2]]), one)['mel'][0] - masked['mel'][2]).abs().max() < 1e-4
+
+
+def test_masks_without_their_settings_are_refused():
+    draw = draw_spec_augment(MaskSpecAugment(), ('mel',), 0, 0, [0])
+    with pytest.raises(SerError, match=r"augment.spec_augment.kind is 'none'; set it to 'masks'"):
+        front_end({'mel': 'mel'})(*batch([CLIPS[3]]), draw)
+
+
+def test_an_unknown_feature_is_refused():
+    with pytest.raises(SerError, match=r"model.views.left: no feature is called 'mell'. Features: cqt, mel, mfcc, "
+                                       "chroma. Did you mean 'mel'"):
+        front_end({'left': 'mell'})
