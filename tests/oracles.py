@@ -11,7 +11,7 @@ def synthetic_clips(rate=44100):
     """Name to int16 clip: a chirp, a voiced tone with pauses and noise, clicks, and one under 4096 samples."""
     random = np.random.default_rng(7)
     time = np.arange(int(1.3 * rate)) / rate
-    chirp = 0.6 * np.sin(2 * np.pi * (60 * time + 0.5 * 2500 * time**2))
+    chirp = 0.3 * np.sin(2 * np.pi * np.cumsum(80 * 2 ** (4.5 * time)) / rate)
     pitch = 2 * np.pi * np.cumsum(140 + 30 * np.sin(2 * np.pi * 1.5 * time)) / rate
     voice = sum(np.sin(k * pitch) / k**1.2 for k in range(1, 30)) * np.clip(np.sin(2 * np.pi * 2.2 * time), 0, 1)
     clicks = np.zeros(int(0.71 * rate))
@@ -22,8 +22,9 @@ def synthetic_clips(rate=44100):
         samples = clip + level * random.standard_normal(len(clip))
         return np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16)
 
-    return {'chirp': noisy(chirp, 1e-3), 'voice': noisy(0.25 * voice, 1e-3), 'clicks': noisy(clicks, 3e-4),
-            'short': noisy(0.4 * short, 1e-3)}
+    # Noise at a quiet room's level: without it the numbers between the tones are nulls, where definitions part.
+    return {'chirp': noisy(chirp, 5e-3), 'voice': noisy(0.25 * voice, 5e-3), 'clicks': noisy(clicks, 1e-3),
+            'short': noisy(0.4 * short, 5e-3)}
 
 
 @functools.cache

@@ -19,7 +19,7 @@ def test_off_draws_nothing():
 
 def test_a_mask_by_hand():
     image = torch.arange(1.0, 11.0).expand(1, 1, 4, 10)
-    params = {'start': torch.tensor([[0.2, 0.85]]), 'width': torch.tensor([[0.2, 0.1]])}
+    params = {'start': torch.tensor([[0.2, 0.85]]), 'width': torch.tensor([[0.2, 0.08]])}
     masked = TimeMask(2, 0.5)(image, params=params)
     assert masked[0, 0].tolist() == [[1, 2, 0, 0, 5, 6, 7, 8, 0, 10]] * 4
     params = {'start': torch.tensor([[0.5]]), 'width': torch.tensor([[0.25]])}

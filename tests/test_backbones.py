@@ -66,14 +66,6 @@ def test_every_parameter_that_learns_gets_a_gradient(config, as_tokens):
     assert [n for n, p in backbone.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
-def test_published_sizes():
-    with torch.device('meta'):
-        for name, count in (('maxvit_base_tf_224', 118698708), ('mvitv2_base', 50703744)):
-            backbone = build(timm_model(name), 224)
-            assert backbone.width == 768
-            assert sum(p.numel() for p in backbone.parameters()) == count
-
-
 def test_pooled_head_is_left_out_of_token_maps():
     config = MAXVIT.model_copy(update={'options': {**MAXVIT.options, 'head_hidden_size': 24}})
     vectors, maps = build(config), build(config, as_tokens=True)

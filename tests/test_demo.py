@@ -48,7 +48,8 @@ def features(utterance):
     energy_db = 10 * np.log10(np.mean(waveform ** 2))
     spread = np.percentile(pitch, 90) - np.percentile(pitch, 10)
     steps = np.abs(np.diff(level, axis=0)).mean(axis=0)
-    return np.concatenate([[pitch.mean(), energy_db, spread, pitch.std()], level.mean(axis=0), level.std(axis=0), steps])
+    prosody = [pitch.mean(), energy_db, spread, pitch.std()]
+    return np.concatenate([prosody, level.mean(axis=0), level.std(axis=0), steps])
 
 
 @pytest.fixture(scope='module')

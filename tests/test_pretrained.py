@@ -2,13 +2,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from ser.config.model import MaxMVitConfig, MvitBackbone, TimmBackbone, ViewConfig
 from ser.errors import SerError
@@ -55,20 +57,74 @@ def test_offline_is_one_line_with_the_remedy_and_builds_nothing(offline, monkeyp
     assert '\n' not in message
 
 
-def test_offline_environment_is_refused_quickly():
-    """The real environment variables, in a process of its own: offline mode, and a host that is not there."""
-    code = ('from ser.config.model import MaxMVitConfig\nfrom ser.errors import SerError\n'
-            'from ser.models.pretrained import check_pretrained\nimport time\nstart = time.monotonic()\n'
+def test_an_unreachable_host_in_the_environment_is_refused_quickly(tmp_path):
+    code = ('import time\nfrom ser.config.model import MaxMVitConfig\nfrom ser.errors import SerError\n'
+            'from ser.models.pretrained import check_pretrained\nstart = time.monotonic()\n'
             'try:\n    check_pretrained(MaxMVitConfig())\nexcept SerError as error:\n'
             '    print(time.monotonic() - start, error)')
-    for setting in ({'HF_HUB_OFFLINE': '1'}, {'HF_ENDPOINT': 'http://127.0.0.1:9', 'HF_HUB_OFFLINE': '0'}):
-        environment = {**os.environ, 'HF_HOME': 'no-such-cache', 'no_proxy': '*', **setting}
-        result = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True,
-                                cwd=Path(__file__).resolve().parent.parent)
-        seconds, _, message = result.stdout.strip().partition(' ')
-        assert float(seconds) < 5, result.stderr
-        assert "the weights of 'maxvit_base_tf_224' are not on this machine" in message
-        assert message.endswith(REMEDY)
+    environment = {**os.environ, 'HF_HOME': str(tmp_path), 'no_proxy': '*', 'HF_ENDPOINT': 'http://127.0.0.1:9',
+                   'HF_HUB_OFFLINE': '0'}
+    result = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True,
+                            cwd=Path(__file__).resolve().parent.parent)
+    seconds, _, message = result.stdout.strip().partition(' ')
+    assert float(seconds) < 5, result.stderr
+    assert "the weights of 'maxvit_base_tf_224' are not on this machine" in message
+    assert message.endswith(REMEDY)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A weights host in miniature: one file, at any revision."""
+
+    files: dict = {}
+
+    def do_HEAD(self):
+        content = self.files.get(self.path.rpartition('/')[2])
+        self.send_response(404 if content is None else 200)
+        for name, value in (('X-Repo-Commit', 'a' * 40), ('ETag', '"e"'), ('Content-Length', str(len(content or ''))),
+                            *([('X-Error-Code', 'EntryNotFound')] if content is None else [])):
+            self.send_header(name, value)
+        self.end_headers()
+        return content
+
+    def do_GET(self):
+        self.wfile.write(self.do_HEAD())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(no_cache, monkeypatch):
+    """A weights host on this machine; yields its files by name."""
+    monkeypatch.setenv('no_proxy', '*')
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', False)
+    monkeypatch.setattr(Hub, 'files', {})
+    with ThreadingHTTPServer(('127.0.0.1', 0), Hub) as server:
+        endpoint = f'http://127.0.0.1:{server.server_address[1]}'
+        monkeypatch.setattr('huggingface_hub.constants.ENDPOINT', endpoint)
+        monkeypatch.setattr('huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE',
+                            endpoint + '/{repo_id}/resolve/{revision}/{filename}')
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Hub.files
+        server.shutdown()
+
+
+def test_weights_are_downloaded_from_a_host_that_has_them(hub, no_cache):
+    source = timm.create_model(NAME).state_dict()
+    hub['model.safetensors'] = save(source)
+    pretrained.check_pretrained(one_view(name=NAME))
+    assert not list(no_cache.rglob('model.safetensors'))
+    loaded = build_backbone(TimmBackbone(name=NAME), 160, 3, where=WHERE).body.state_dict()
+    assert all(torch.equal(tensor, source[name]) for name, tensor in loaded.items())
+    assert list(no_cache.rglob('model.safetensors'))
+
+
+def test_a_host_may_have_the_older_kind_of_file(hub):
+    hub['pytorch_model.bin'] = b'weights'
+    assert pretrained.published(NAME, WHERE) == {}
+    hub.clear()
+    with pytest.raises(SerError, match='cannot be downloaded'):
+        pretrained.published(NAME, WHERE)
 
 
 def test_a_host_that_never_answers_is_given_up(no_cache, monkeypatch):

@@ -41,7 +41,8 @@ def test_linked_folders_are_followed_once(tmp_path):
 
 def test_natural_order_compares_numbers_as_numbers_and_is_total():
     names = ['s10', 's2', 'S1', 's1', 's01', 'a/2', 'a/10', 'a-1', '²', 'sé']
-    assert sorted(names, key=natural) == sorted(reversed(names), key=natural)
+    other_way = names[::-1]
+    assert sorted(names, key=natural) == sorted(other_way, key=natural)
     assert sorted(['s10', 's2', 'S1'], key=natural) == ['S1', 's2', 's10']
 
 

@@ -49,7 +49,7 @@ def built(tmp_path_factory):
 
 
 def test_the_summary(built):
-    folder, summary = built
+    _, summary = built
     assert summary.utterances == 7 and summary.shards == ('csv-00000.tar', 'csv-00001.tar', 'csv-00002.tar')
     assert dict(summary.emotions) == {'happy': 4, 'sad': 3} and list(summary.emotions) == ['happy', 'sad']
     assert dict(summary.speakers) == {'s0': 3, 's1': 2, 's2': 2}

@@ -136,7 +136,8 @@ def _add_pulses(out, controls, quality, draw):
     tilt = (1 + (frequency / 500)**2) ** (-quality.tilt_db / 12.04) * frequency / (frequency + 60)
     place = (times + _PULSE_LEAD) * SAMPLE_RATE
     first = np.floor(place - _PULSE_LEAD * SAMPLE_RATE).astype(int)
-    delay = np.exp(-2j * np.pi / SAMPLE_RATE * frequency * (place - first)[:, None]).astype(np.complex64)
+    angle = (-2 * np.pi / SAMPLE_RATE * frequency * (place - first)[:, None]).astype(np.float32)
+    delay = np.cos(angle) + np.complex64(1j) * np.sin(angle)
     response = formant_response(frequency, controls.formants_hz[step]) * delay * tilt.astype(np.float32)
     pulses = np.fft.irfft(response, axis=1) * level[:, None]
     for start, pulse in zip(first, pulses, strict=True):
@@ -149,7 +150,7 @@ def _add_noise(out, controls, quality, draw):
     step = np.minimum((np.arange(frames) * hop / SAMPLE_RATE / STEP_SECONDS).astype(int), len(controls.noise) - 1)
     frequency = np.fft.rfftfreq(_NOISE, 1 / SAMPLE_RATE)
     centre, width = controls.noise_hz[step, :1], controls.noise_hz[step, 1:]
-    shape = controls.noise[step, None] * np.exp(-0.5 * ((frequency - centre) / (width / 2))**2)
+    shape = controls.noise[step, None] * np.exp((-0.5 * ((frequency - centre) / (width / 2))**2).astype(np.float32))
     breath = quality.breath * controls.voicing[step, None] * np.abs(
         formant_response(frequency, controls.formants_hz[step])) / (1 + frequency / 4000)
     add_shaped_noise(out, np.hypot(shape, breath), draw)
@@ -158,8 +159,9 @@ def _add_noise(out, controls, quality, draw):
 def add_shaped_noise(out, envelope, draw):
     """Add noise with a spectral envelope (frames, 257), a frame every 256 samples, Hann-windowed, to `out`."""
     hop = _NOISE // 2
-    spectrum = draw.standard_normal((2, *envelope.shape))
-    frames = np.fft.irfft(envelope * (spectrum[0] + 1j * spectrum[1]), axis=1) * np.sqrt(_NOISE) / 4
+    spectrum = draw.standard_normal((*envelope.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+    frames = np.fft.irfft(spectrum * envelope.astype(np.float32), axis=1) * (np.sqrt(_NOISE) / 4)
     frames *= np.hanning(_NOISE + 1)[:-1]
-    for index, frame in enumerate(frames):
-        out[index * hop:index * hop + _NOISE] += frame
+    first, second = frames[:, :hop].ravel(), frames[:, hop:].ravel()
+    out[:len(first)] += first
+    out[hop:hop + len(second)] += second

@@ -21,11 +21,13 @@ from ser.features.waveform import without_state
 
 log = logging.getLogger(__name__)
 
-# An atom's spectrum is kept this many bandwidths (rate / length) either side of its frequency. A Hann sidelobe is
-# at 1 / (pi x^3) there: 24 is -92 dB, 8 is -64 dB, which lets loud harmonics through the -80 dB floor.
-HALF_BAND = 24
-# The last bandwidths fade out: an abrupt cut would ring in time and make a clip depend on the FFT's length.
-FADE = 4
+# An atom's spectrum is kept this many bandwidths (rate / length) either side of its frequency, the last FADE of them
+# fading out. A Hann sidelobe is at 1 / (pi x^3) there: -92 dB at 24; 8 would be -64 dB, which lets loud harmonics
+# through a floor of -80 dB. The fade keeps the cut from ringing in time.
+HALF_BAND = 32
+FADE = 8
+# Zeros after the clip, in lengths of the longest atom: half an atom, and what rings past it.
+ROOM = 0.75
 
 
 def quality(bins_per_octave):
@@ -73,7 +75,7 @@ class FoldedCqt(nn.Module):
         ifft_M( sum_j X[j M + m] conj(H_k[j M + m]) ) / hop,    m = 0 .. M-1.
 
     H_k is negligible away from its frequency, so an octave needs few j: a small matrix product for each m. N leaves
-    half an atom of zeros after the clip, so nothing wraps round. Tables depend on M alone, which is rounded up to a
+    ROOM for the longest atom after the clip, so nothing wraps round. Tables depend on M alone, which is rounded up to a
     product of 2, 3, 5 and 7; they are built when first met and kept while `table_mb` allows.
     """
 
@@ -107,8 +109,8 @@ class FoldedCqt(nn.Module):
         return torch.view_as_real(frames).square().sum(-1).permute(1, 2, 0)
 
     def hops(self, samples):
-        """M for clips of `samples`: room for the clip and half the longest atom, in hops, rounded up."""
-        room = -(-(2 * samples + max(self.lengths) + 1) // (2 * self.hop_length))
+        """M for clips of `samples`: the clip and ROOM after it, in hops, rounded up to a fast length."""
+        room = math.ceil((samples + ROOM * max(self.lengths)) / self.hop_length)
         return _smooth(max(room, 1 + samples // self.hop_length))
 
     def _spectrum(self, waveforms, hops, groups):

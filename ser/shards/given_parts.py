@@ -18,8 +18,8 @@ def given_parts(index, rows, protocol):
         raise SerError('protocol.file and protocol.column are both set; the parts come from one of them')
     by_shard = any(index.rows[row].part for row in rows)
     if by_shard and (protocol.file or protocol.column):
-        raise SerError('parts are given twice: by --valid-shards/--test-shards and by protocol.file or protocol.column. '
-                       'Keep one')
+        raise SerError('parts are given twice: by --valid-shards/--test-shards and by protocol.file or '
+                       'protocol.column. Keep one')
     notes = ()
     if protocol.file:
         values, notes = _from_file(index, rows, protocol.file)

@@ -242,12 +242,12 @@ def _notes(index, parts, names):
             yield f'{part} lacks {", ".join(lacking)}'
     speakers = {part: _part_speakers(index, rows) for part, rows in parts.items()}
     if None not in speakers['test'] and len(speakers['test']) < FEW_SPEAKERS:
-        yield (f'test has {len(speakers["test"])} speakers, fewer than {FEW_SPEAKERS}: '
-               'its score says little about new speakers')
+        yield (f'test speakers: {len(speakers["test"])}, fewer than {FEW_SPEAKERS}, so the score says little about '
+               'new speakers')
     for one, other in (('train', 'valid'), ('train', 'test'), ('valid', 'test')):
         shared = speakers[one] & speakers[other] - {None}
         if shared:
-            yield f'{len(shared)} speakers are in both {one} and {other}'
+            yield f'speakers in both {one} and {other}: {len(shared)}'
     yield from _leaks(index, parts)
 
 
@@ -261,4 +261,4 @@ def _leaks(index, parts):
     pairs = Counter(tuple(held) for held in holders.values() if len(held) > 1)
     for held, count in sorted(pairs.items()):
         example = next(list(keys.values()) for keys in holders.values() if tuple(keys) == held)
-        yield f'leak: {count} identical recordings are in {" and ".join(held)}, such as {" and ".join(example[:2])}'
+        yield f'leak: identical recordings in {" and ".join(held)}: {count}, such as {" and ".join(example[:2])}'

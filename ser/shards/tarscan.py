@@ -58,19 +58,19 @@ class TarScan:
         self.sha256 = self._digest.hexdigest()
 
     def _members(self):
-        extended = {}
+        extended, pending = {}, False
         while True:
             start = self._position
             header = self._read(BLOCK)
             if header and header.count(0) == len(header):
-                self._check_end(start, header)
+                self._check_end(start, header, pending)
                 return
-            fields = self._parse(header, start)
-            name, size, kind = extended.get('path', fields.name), extended.get('size', fields.size), fields.kind
+            fields = self._parse(header, start, extended.get('path'))
+            name, size, kind = fields.name, extended.get('size', fields.size), fields.kind
             if kind in (b'x', b'g', b'L'):
-                extended = self._extend(extended, kind, fields.size, start)
+                extended, pending = self._extend(extended, kind, fields.size, start), kind != b'g'
                 continue
-            extended = {}
+            extended, pending = {}, False
             if kind == b'5' or (kind == b'\0' and name.endswith('/')):
                 if size:
                     raise self._error(start, f'folder {name!r} holds data')
@@ -106,24 +106,26 @@ class TarScan:
         self._position += len(data)
         return data
 
-    def _parse(self, header, start):
+    def _parse(self, header, start, long_name):
+        packed = next((name for magic, name in _PACKED.items() if start == 0 and header.startswith(magic)), None)
+        if packed:
+            raise SerError(f'{self.path}: compressed ({packed}). Shards are plain tars: unpack it first')
         if len(header) < BLOCK:
             self._refuse_end(start, header)
         stored = _octal(header[148:156])
         # Either sum is valid: some old archivers added signed bytes, as tarfile also accepts.
         total = sum(header) - sum(header[148:156]) + 256
         if stored != total and stored != total - 256 * sum(byte > 127 for byte in header[:148] + header[156:]):
-            packed = next((name for magic, name in _PACKED.items() if header.startswith(magic)), None)
-            if start == 0 and packed:
-                raise SerError(f'{self.path}: compressed ({packed}). Shards are plain tars: unpack it first')
             what = 'not a tar file' if start == 0 else 'a damaged header'
             raise self._error(start, f'{what} (its checksum does not match)')
-        return self._fields(header, start)
+        return self._fields(header, start, long_name)
 
-    def _fields(self, header, start):
+    def _fields(self, header, start, long_name):
         size = _octal(header[124:136])
         if size is None or size < 0:
             raise self._error(start, 'a header with an unreadable size')
+        if long_name is not None:
+            return _Fields(long_name, size, header[156:157])
         name, prefix = _text(header[:100]), _text(header[345:500])
         if name is None or prefix is None:
             raise self._error(start, f'member name {header[:100].rstrip(bytes(1))!r} is not UTF-8')
@@ -187,8 +189,10 @@ class TarScan:
             raise self._error(start, f'member name {name!r} has a part that is empty or starts with a dot. '
                                      "Pack plain names, without './' and hidden files")
 
-    def _check_end(self, start, first):
+    def _check_end(self, start, first, pending):
         """After the last member: zeros to the end of the file, END_ZEROS of them or more."""
+        if pending:
+            raise self._error(start, f'the member of an extended header is missing. {_AGAIN}')
         zeros, chunk = 0, first
         while chunk:
             if chunk.count(0) < len(chunk):

@@ -141,7 +141,7 @@ class Trainer:
 
     def _micro_step(self, i, batch, host, mix, total_weight):
         config, progress = self.config, self.progress
-        draw = draw_spec_augment(config.augment.spec_augment, self.model.view_names, config.run.seed,
+        draw = draw_spec_augment(config.augment.spec_augment, tuple(self.model.front_end.views), config.run.seed,
                                  progress.epoch, host.ids.numpy())
         views = self.model.views(batch.waveforms, batch.lengths, draw.to(self.device) if draw is not None else None)
         torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))

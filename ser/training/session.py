@@ -92,7 +92,7 @@ def _sessions(world, device, reason, config, out, resume, all_folds, dry_run, of
 
 def _with_demo(config, world):
     """The config on the synthetic corpus, which is made where it is missing."""
-    from ser.corpora.demo import ensure_demo_shards
+    from ser.shards.demo_shards import ensure_demo_shards
 
     if world.is_main:
         ensure_demo_shards(DEMO_SHARDS)

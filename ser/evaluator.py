@@ -1,0 +1,188 @@
+"""A run scored again: from its own files, as folds pooled, or by its model on other shards."""
+
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+
+from ser.config.load import load_config
+from ser.errors import SerError
+from ser.evaluation.card import protocol_lines, score_lines
+from ser.evaluation.plots import plot_confusion, write_confusion_csv
+from ser.evaluation.report import evaluate_run, pool_folds, score
+from ser.evaluation.run_files import Facts, read_history
+from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, audience, per_class_rows
+from ser.evaluation.tables import counted, markdown_table, percent_with_interval
+from ser.files import write_json, write_whole
+from ser.labels import ordered
+from ser.training.run import open_run
+
+log = logging.getLogger(__name__)
+# How other shards are read and scored; everything else is the run's and stays.
+SETTABLE = ('data.label', 'data.classes', 'data.workers', 'data.prefetch', 'evaluation.batch_size',
+            'evaluation.bootstrap', 'evaluation.confidence', 'evaluation.seed')
+KIND = 'other-shards'
+
+
+def evaluate_folder(path):
+    """Scores of a run directory, or of a folder whose fold-* are runs, recomputed from its files and written anew.
+
+    Raises SerError when it is neither, and for files that are missing, broken or at odds with each other.
+    """
+    path = Path(path)
+    folds = fold_runs(path)
+    if folds:
+        return pool_folds(folds, path, open_run(folds[0])[0].evaluation)
+    return evaluate_run(path, open_run(path)[0].evaluation)
+
+
+def fold_runs(path):
+    """The runs fold-* of a folder that is no run itself, in order; empty when there are none."""
+    path = Path(path)
+    if (path / 'config.yaml').exists():
+        return []
+    return sorted(fold for fold in path.glob('fold-*') if (fold / 'config.yaml').is_file())
+
+
+def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
+    """(scores, folder) of a run's model on other shards, all their clips being one test part.
+
+    patterns: shards as data.shards. out: where the files go (default: RUN/evaluation-<shards>). assignments: --set
+    texts of SETTABLE. A clip over data.max_seconds is scored by the mean of its windows. Clips of labels that the run
+    does not know are left out and counted; clips and speakers that it has heard are noted.
+    Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
+    """
+    from ser.shards.index import build_index
+    from ser.training.device import choose_device
+
+    run = Path(run)
+    if fold_runs(run):
+        raise SerError(f'{run}: holds folds, each with a model of its own. --shards goes with one of them, such as '
+                       f'{fold_runs(run)[0]}')
+    config, names = open_run(run)
+    data, evaluation = _settings(run, config, patterns, assignments)
+    device, reason = choose_device(device)
+    index = build_index(data)
+    out = _folder(run, out, index)
+    rows = [number for number, row in enumerate(index.rows) if row.emotion in names]
+    dropped = Counter(row.emotion for row in index.rows if row.emotion not in names)
+    if not rows:
+        raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
+                       f'Their labels: {", ".join(ordered(dropped))}')
+    log.info('device %s: %s', device, reason)
+    predictions, windowed = _predict(run, index, rows, data, evaluation, device)
+    facts = _facts(run, config, names, index, rows, _notes(index, dropped, windowed, data))
+    metrics = score(predictions, facts, evaluation)
+    predictions.write_csv(out / 'predictions.csv')
+    write_json(out / 'labels.json', list(names))
+    write_json(out / 'data.json', _provenance(run, index, rows, dropped, facts))
+    _write(out, metrics, names, run.resolve().name)
+    return metrics, out
+
+
+def _settings(run, config, patterns, assignments):
+    """The data and evaluation sections to use. Raises SerError for a --set of anything else."""
+    changed = load_config((str(run / 'config.yaml'),), assignments)
+    old, new = config.model_dump(), changed.model_dump()
+    for section, values in new.items():
+        for key in values:
+            dotted = f'{section}.{key}'
+            if values[key] != old[section].get(key) and dotted not in SETTABLE:
+                raise SerError(f'--set {dotted}: belongs to the run and cannot change here. What can: '
+                               f'{", ".join(SETTABLE)}')
+    shards = {'shards': tuple(patterns), 'valid_shards': (), 'test_shards': (), 'long': 'window'}
+    return changed.data.model_copy(update=shards), changed.evaluation
+
+
+def _folder(run, out, index):
+    """Where the files go. Raises SerError for a place that holds a run or is a file."""
+    out = run / f'evaluation-{shards_name(index.shards)}' if out is None else Path(out)
+    if (out / 'config.yaml').exists():
+        raise SerError(f'--out {out}: is a run directory; its own scores would be lost. Name another folder')
+    if out.exists() and not out.is_dir():
+        raise SerError(f'--out {out}: is a file. Name a folder')
+    return out
+
+
+def shards_name(shards):
+    """A short name for shards (index.Shard): what their file names share before the number, such as 'emodb'."""
+    stems = dict.fromkeys(re.sub(r'[-_.]?\d+$', '', Path(shard.name).stem) or Path(shard.path).resolve().parent.name
+                          for shard in shards)
+    name = re.sub(r'[^A-Za-z0-9_+.-]', '_', '+'.join(stems))
+    return name if len(name) <= 60 else f'{name[:50]}-and-more'
+
+
+class _Counting:
+    """A stream that remembers how many long clips were cut into windows."""
+
+    def __init__(self, stream):
+        self.stream, self.windowed = stream, 0
+
+    def __iter__(self):
+        for batch in self.stream:
+            self.windowed += batch.counters.get('windowed', 0)
+            yield batch
+
+
+def _predict(run, index, rows, data, evaluation, device):
+    """(Predictions, clips cut into windows) of the run's model for row numbers of an index."""
+    from ser.shards.plan import EvaluationPlan
+    from ser.shards.stream import EvaluationStream, resolve_workers
+    from ser.training.device import network_dtype
+    from ser.training.distributed import World
+    from ser.training.finish import predict_part
+    from ser.training.rebuild import load_run
+
+    config, names, model = load_run(run)
+    plan = EvaluationPlan(rows, evaluation.batch_size)
+    with EvaluationStream(index, plan, data, names, workers=resolve_workers(data.workers, plan.steps)) as stream:
+        # Before the model goes to the device: workers fork.
+        stream.start()
+        counting = _Counting(stream)
+        predictions = predict_part(model.to(device), index, rows, names, counting, World(), device,
+                                   network_dtype(config.training.precision, device))
+    return predictions, counting.windowed
+
+
+def _notes(index, dropped, windowed, data):
+    notes = [f'{counted(count, "clip")} labelled {label} left out: no class of this run'
+             for label, count in sorted(dropped.items())]
+    if windowed:
+        notes.append(f'{counted(windowed, "clip")} over {data.max_seconds:g} s scored by the mean of windows')
+    return [*notes, *index.notes]
+
+
+def _facts(run, config, names, index, rows, notes):
+    from ser.heard import heard_by, overlap_notes, speakers_disjoint
+
+    members = [index.rows[number] for number in rows]
+    corpora = {row.metadata.get('corpus') for row in members}
+    heard = heard_by(run, config, names, {corpus for corpus in corpora if isinstance(corpus, str)})
+    tars = [shard.name for shard in index.shards]
+    listed = ', '.join(tars) if len(tars) <= 4 else f'{tars[0]} ... {tars[-1]}, {len(tars)} files'
+    return Facts(protocol=f'other shards: {listed}', protocol_kind=KIND,
+                 speaker_disjoint=speakers_disjoint(members, heard),
+                 notes=(*overlap_notes(members, heard), *notes),
+                 synthetic='demo' in corpora, best_epoch=read_history(run).best_epoch)
+
+
+def _provenance(run, index, rows, dropped, facts):
+    return {'run': run.resolve().name, 'digest': index.digest,
+            'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in index.shards],
+            'clips': len(rows), 'dropped': dict(dropped), 'ignored_members': dict(index.ignored),
+            'protocol_kind': facts.protocol_kind, 'protocol': facts.protocol,
+            'speaker_disjoint': facts.speaker_disjoint, 'notes': list(facts.notes), 'synthetic': facts.synthetic}
+
+
+def _write(folder, metrics, names, run_name):
+    confusion = metrics['confusion_matrix']
+    write_confusion_csv(confusion, names, folder / 'confusion_matrix.csv')
+    plot_confusion(confusion, names, folder / 'confusion_matrix.png',
+                   f"{metrics['protocol']} ({audience(metrics)})\n"
+                   f"UA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}")
+    lines = [f'# {run_name} on other shards', '', '## Score', '', *score_lines(metrics), '',
+             *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
+             '![Confusion matrix](confusion_matrix.png)', '', '## Protocol', '', *protocol_lines(metrics)]
+    write_whole(folder / 'README.md', '\n'.join(lines) + '\n')
+    # Last: whoever finds test_metrics.json finds everything else.
+    write_json(folder / 'test_metrics.json', metrics)

@@ -1,0 +1,81 @@
+"""What a run has heard: its training and validation clips, to tell whether other shards hold them or their speakers."""
+
+from dataclasses import dataclass
+
+from ser.corpora import CORPORA
+from ser.errors import SerError
+from ser.evaluation.reading import read_json
+from ser.evaluation.run_files import read_split
+from ser.shards.index import build_index
+from ser.shards.protocols import speaker_identity
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The clips that a run was trained on or chosen by."""
+
+    keys: frozenset
+    audio: frozenset | None
+    """sha256 of their audio; None when the run's own shards are not at hand."""
+    speakers: frozenset
+    """(corpus, speaker) of each, corpus '' where it cannot be told; None stands for an unknown speaker."""
+
+
+def heard_by(run, config, names, corpora):
+    """The Heard of a run directory, from split.csv and, where they are still there unchanged, its own shards.
+
+    config, names: the run's. corpora: further names that may begin a key, besides those that can be built.
+    """
+    members = {member.key: member for member in read_split(run, names) if member.part in ('train', 'valid')}
+    index = _own_index(run, config)
+    if index is not None:
+        rows = [row for row in index.rows if row.key in members]
+        return Heard(frozenset(members), frozenset(row.audio_sha256 for row in rows) - {None},
+                     frozenset(speaker_identity(row) for row in rows))
+    known = {*CORPORA, *corpora} - {''}
+    speakers = {None if member.speaker is None else (_corpus_of(key, known), member.speaker)
+                for key, member in members.items()}
+    return Heard(frozenset(members), None, frozenset(speakers))
+
+
+def _own_index(run, config):
+    try:
+        index = build_index(config.data)
+    except SerError:
+        return None
+    return index if index.digest == read_json(run / 'data.json', dict).get('digest') else None
+
+
+def _corpus_of(key, known):
+    """The corpus that a key of our shards begins with, or ''."""
+    return max((name for name in known if key.startswith(f'{name}-')), key=len, default='')
+
+
+def overlap_notes(rows, heard):
+    """Lines that say which of `rows` (index rows) the run has heard, none when it has heard none."""
+    by_audio = {row.key for row in rows if heard.audio is not None and row.audio_sha256 in heard.audio}
+    by_key = {row.key for row in rows if row.key in heard.keys} - by_audio
+    notes = []
+    if by_audio or by_key:
+        ways = [f'{len(found)} by {way}' for found, way in ((by_audio, 'audio'), (by_key, 'key')) if found]
+        notes.append(f'LEAK: {len(by_audio | by_key)} of {len(rows)} clips are in the training or validation part of '
+                     f'this run ({", ".join(ways)}): the score is not that of a test')
+    if heard.audio is None:
+        notes.append("the run's own shards are not at hand: whether it has heard these clips was checked by key only")
+    return tuple(notes)
+
+
+def speakers_disjoint(rows, heard):
+    """Whether no speaker of `rows` is in the run's training or validation part; None where nobody can tell.
+
+    Speakers are told apart by (corpus, speaker); a corpus without a name can only be compared with another such.
+    """
+    tested = {speaker_identity(row) for row in rows}
+    if (tested & heard.speakers) - {None}:
+        return False
+    if None in tested | heard.speakers:
+        return None
+    corpora = {corpus for corpus, _ in tested}, {corpus for corpus, _ in heard.speakers}
+    if any(one != other and '' in (one, other) for one in corpora[0] for other in corpora[1]):
+        return None
+    return True

@@ -1,0 +1,80 @@
+"""Which sample when: a pure function of the rows, the seed, the epoch and the global batch.
+
+The state of training is two integers, (epoch, step). Neither workers nor ranks enter the order.
+"""
+
+import math
+
+import numpy as np
+
+from ser.errors import SerError
+from ser.randomness import permutation
+
+
+def epoch_order(rows, shard_of, window, seed, epoch):
+    """The order of an epoch: int64 (N,), a permutation of `rows`.
+
+    rows: int64 (N,) row numbers. shard_of: the shard number of every row of the index. window: 'all' for one uniform
+    permutation, or how many shards share a window: then shards in keyed order are cut into windows and rows are
+    permuted inside each, so that a huge set is read window by window.
+    """
+    rows = np.sort(np.asarray(rows, dtype=np.int64))
+    shards = np.asarray(shard_of)[rows]
+    present = np.unique(shards)
+    if window == 'all':
+        window = max(len(present), 1)
+    # The rank of each shard in the keyed order says which window its rows fall in.
+    rank = np.empty(len(present), dtype=np.int64)
+    rank[permutation(len(present), 'shards', seed, epoch)] = np.arange(len(present))
+    window_of = rank[np.searchsorted(present, shards)] // window
+    ordered = rows[np.argsort(window_of, kind='stable')]
+    ends = np.cumsum(np.bincount(window_of))
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        ordered[start:end] = ordered[start:end][permutation(end - start, 'rows', seed, epoch, number)]
+    return ordered
+
+
+class TrainPlan:
+    """Batches of every epoch: N // B steps, the tail dropped, each row at most once an epoch.
+
+    rows: int64 (N,) row numbers of the training part. shard_of, window, seed: as in epoch_order. batch_size: clips of a
+    step over all ranks. Raises SerError when there are fewer rows than one batch needs.
+    """
+
+    def __init__(self, rows, shard_of, window, seed, batch_size, epochs):
+        self.rows, self.shard_of = np.asarray(rows, dtype=np.int64), np.asarray(shard_of, dtype=np.int64)
+        self.window, self.seed, self.batch_size, self.epochs = window, seed, batch_size, epochs
+        self.steps_per_epoch = len(self.rows) // batch_size
+        self._order = None, None
+        if not self.steps_per_epoch:
+            raise SerError(f'{len(self.rows)} training clips are fewer than training.batch_size {batch_size}. '
+                           f'Set training.batch_size to {len(self.rows)} or less, or add shards')
+
+    def batch(self, epoch, step):
+        """Row numbers of one global batch, int64 (batch_size,); epoch and step count from 0."""
+        if not 0 <= step < self.steps_per_epoch:
+            raise IndexError(f'step {step} of {self.steps_per_epoch}')
+        if self._order[0] != epoch:
+            self._order = epoch, epoch_order(self.rows, self.shard_of, self.window, self.seed, epoch)
+        return self._order[1][step * self.batch_size:(step + 1) * self.batch_size]
+
+
+class EvaluationPlan:
+    """Batches of a part in index order, the last one padded with -1, so that each row is there exactly once."""
+
+    def __init__(self, rows, batch_size):
+        self.rows, self.batch_size = np.asarray(rows, dtype=np.int64), batch_size
+        self.steps = math.ceil(len(self.rows) / batch_size)
+
+    def batch(self, step):
+        """Row numbers of one global batch, int64 (batch_size,), -1 where there is none."""
+        if not 0 <= step < self.steps:
+            raise IndexError(f'step {step} of {self.steps}')
+        ids = self.rows[step * self.batch_size:(step + 1) * self.batch_size]
+        return np.concatenate([ids, np.full(self.batch_size - len(ids), -1)])
+
+
+def rank_part(batch, rank, world, accumulate=1):
+    """A rank's micro-batches of a global batch: `accumulate` arrays that share out batch[rank::world]."""
+    mine = batch[rank::world]
+    return [mine[micro::accumulate] for micro in range(accumulate)]

@@ -1,0 +1,236 @@
+"""The stream: plan, decode and collate as a WebDataset pipeline, moved by wds.WebLoader.
+
+Worker w of W takes micro-batches w, w + W, ...; the loader asks workers in turn, so the plan's order comes back
+whatever W is. Errors travel as values and are raised here; a worker that dies is an error, never a hang.
+"""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+
+import torch
+import webdataset as wds
+from torch.utils.data import get_worker_info
+
+from ser.errors import SerError
+from ser.shards.plan import rank_part
+from ser.shards.reader import EvaluationBatches, TrainBatches
+
+MAX_AUTO_WORKERS = 8
+
+log = logging.getLogger(__name__)
+
+
+def available_cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def resolve_workers(workers, steps, cores=None):
+    """How many reader processes to start: data.workers ('auto': cores - 1, at most 8), never more than `steps`.
+
+    Logs a warning when a number that was asked for is more than there are batches.
+    """
+    cores = available_cores() if cores is None else cores
+    wanted = min(max(cores - 1, 0), MAX_AUTO_WORKERS) if workers == 'auto' else workers
+    if wanted > steps and workers != 'auto':
+        log.warning('data.workers %d is more than the %d batches: using %d', wanted, steps, steps)
+    return min(wanted, steps)
+
+
+def reader_death(error):
+    """The SerError that a RuntimeError of the loader about a dead worker stands for, or None for any other error.
+
+    Torch raises it from its SIGCHLD handler, so it may surface outside the stream, wherever the main thread is.
+    """
+    text = str(error)
+    if not isinstance(error, RuntimeError) or 'DataLoader worker' not in text:
+        return None
+    return SerError(f'a reader process died: {" ".join(text.split())} Memory or /dev/shm may be too small: '
+                    'lower data.prefetch or training.batch_size, or read in this process with --set data.workers=0')
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error of a worker on its way to the main process. trace: for what was not foreseen."""
+
+    message: str
+    trace: str | None = None
+
+
+class _Guarded:
+    """A batch maker whose errors are values."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __call__(self, spec):
+        try:
+            return self.make(spec)
+        except SerError as error:
+            return Failure(str(error))
+        except Exception as error:
+            return Failure(f'reading a batch failed: {type(error).__name__}: {error}', traceback.format_exc())
+
+
+class _Source:
+    """The pipeline's first stage: this worker's share of the plan."""
+
+    def __init__(self, specs):
+        self.specs = specs
+
+    def __call__(self):
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for number in range(first, len(self.specs), step):
+            yield self.specs[number]
+
+
+class _TrainSpecs:
+    """(epoch, ids) of a rank's micro-batches from a start to the end of the last epoch."""
+
+    def __init__(self, plan, accumulate, place, start):
+        self.plan, self.accumulate, self.place = plan, accumulate, place
+        self.first = start[0] * plan.steps_per_epoch + start[1]
+
+    def __len__(self):
+        return max(self.plan.epochs * self.plan.steps_per_epoch - self.first, 0) * self.accumulate
+
+    def __getitem__(self, number):
+        step, micro = divmod(number, self.accumulate)
+        epoch, step = divmod(self.first + step, self.plan.steps_per_epoch)
+        return epoch, rank_part(self.plan.batch(epoch, step), *self.place, self.accumulate)[micro]
+
+
+class _EvaluationSpecs:
+    """A rank's share of each evaluation batch."""
+
+    def __init__(self, plan, place):
+        self.plan, self.place = plan, place
+
+    def __len__(self):
+        return self.plan.steps if self.place[0] < self.plan.batch_size else 0
+
+    def __getitem__(self, number):
+        return rank_part(self.plan.batch(number), *self.place)[0]
+
+
+def _start_worker(_):
+    # Ctrl-C and a job manager's SIGTERM reach the whole process group; the main process decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _loader(specs, make, workers, data, persistent):
+    wds.utils.enforce_security = True
+    pipeline = wds.DataPipeline(_Source(specs), wds.map(_Guarded(make)))
+    options = {}
+    if workers:
+        # fork starts in 0.2 s where spawn takes 3 s, and shares the index; workers never touch the accelerator.
+        context = 'fork' if sys.platform == 'linux' else None
+        options = {'prefetch_factor': data.prefetch, 'persistent_workers': persistent,
+                   'multiprocessing_context': context, 'worker_init_fn': _start_worker}
+    # A generator of its own: the loader draws a number at each start, which must not come out of torch's global one.
+    return wds.WebLoader(pipeline, batch_size=None, num_workers=workers, generator=torch.Generator(), **options)
+
+
+class _Stream:
+    """An iterable over Batches, one iteration at a time, with workers that can be started early and stopped."""
+
+    def __init__(self, specs, make, workers, data, persistent):
+        self._make, self._specs = make, specs
+        self._loader = _loader(specs, make, min(workers, len(specs)), data, persistent)
+        self._items = self._ahead = None
+
+    def __len__(self):
+        return len(self._specs)
+
+    def start(self):
+        """Start the workers and wait for the first batch. Call it before CUDA or threads are used: workers fork."""
+        if self._ahead is None:
+            self._stop_items()
+            self._items = iter(self._loader)
+            self._ahead = self._next()
+
+    def __iter__(self):
+        self.start()
+        item, self._ahead = self._ahead, None
+        while item is not None:
+            yield from self._batches(item)
+            item = self._next()
+
+    def close(self):
+        """Stop the workers and close the shards; iterating again starts them anew."""
+        self._stop_items()
+        self._loader.pipeline[0]._iterator = None
+        self._make.close()
+
+    def _stop_items(self):
+        if self._items is not None:
+            self._items.close()
+        self._items = self._ahead = None
+
+    def _next(self):
+        try:
+            item = next(self._items, None)
+        except RuntimeError as error:
+            death = reader_death(error)
+            if death is None:
+                raise
+            raise death from None
+        if isinstance(item, Failure):
+            self.close()
+            raise SerError(item.message) from (RuntimeError(item.trace) if item.trace else None)
+        return item
+
+    def _batches(self, item):
+        return item
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class TrainStream(_Stream):
+    """This rank's micro-batches from `start` = (epoch, step) to the end of the last epoch, in the plan's order.
+
+    One loader over all epochs: workers stay busy through a validation. Each item is a Batch of batch_size / (world *
+    accumulate) rows. Raises SerError for a bad sample (data.on_error 'raise') or when more than data.max_bad of this
+    rank's share are bad ('skip'); each bad sample is logged once.
+    """
+
+    def __init__(self, index, plan, data, names, *, accumulate=1, rank=0, world=1, seed=0, start=(0, 0), workers=0):
+        specs = _TrainSpecs(plan, accumulate, (rank, world), start)
+        super().__init__(specs, TrainBatches(index, data, names, seed), workers, data, persistent=False)
+        self._share = len(plan.rows) / world
+        self._max_bad = data.max_bad
+        self._bad = set()
+
+    def _batches(self, item):
+        for error in item.errors:
+            if error not in self._bad:
+                self._bad.add(error)
+                log.warning('skipped: %s', error)
+        if len(self._bad) > self._max_bad * self._share:
+            self.close()
+            raise SerError(f'{len(self._bad)} of about {self._share:.0f} training clips cannot be used, more than '
+                           f'data.max_bad {self._max_bad:g} allows; the first: {min(self._bad)}')
+        yield item
+
+
+class EvaluationStream(_Stream):
+    """This rank's share of a part, every clip exactly once over all ranks; iterate it as often as needed.
+
+    Rows of padding have id -1 and weight 0; windows of a long clip (data.long 'window') share its id.
+    Raises SerError for a clip that cannot be decoded, and at once for one that its JSON says is too long.
+    """
+
+    def __init__(self, index, plan, data, names, *, rank=0, world=1, workers=0):
+        make = EvaluationBatches(index, data, names)
+        make.check_lengths(plan.rows)
+        super().__init__(_EvaluationSpecs(plan, (rank, world)), make, workers, data, persistent=workers > 0)

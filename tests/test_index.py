@@ -1,0 +1,135 @@
+"""The index: agreement with plain readers, parts, the digest, and the refusals."""
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+
+import pytest
+import webdataset as wds
+
+from ser.config.data import DataConfig
+from ser.errors import SerError
+from ser.shards.index import build_index
+from tests.shard_factory import audio_bytes, make_shards, sample, tone, write_tar
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp('cache')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(folder))
+    return folder
+
+
+def index_of(*paths, **options):
+    return build_index(DataConfig(shards=tuple(map(str, paths)), **options))
+
+
+def refused(said, *paths, **options):
+    with pytest.raises(SerError) as error:
+        index_of(*paths, **options)
+    assert said in str(error.value), str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_the_same_samples_as_webdataset_and_tarfile(tmp_path):
+    paths = make_shards(tmp_path / 'shards')
+    index = index_of(tmp_path / 'shards')
+    assert [shard.name for shard in index.shards] == [path.name for path in paths]
+    assert [shard.sha256 for shard in index.shards] == [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]
+    theirs = {s['__key__']: s for s in wds.WebDataset([str(p) for p in paths], shardshuffle=False)}
+    assert [row.key for row in index.rows] == list(theirs)
+    for row in index.rows:
+        with tarfile.open(index.shards[row.shard].path, 'r:') as tar:
+            member = tar.getmember(row.key + row.suffix)
+            assert (row.offset, row.size) == (member.offset_data, member.size)
+        assert hashlib.sha256(theirs[row.key]['flac']).hexdigest() == row.audio_sha256
+        metadata = json.loads(theirs[row.key]['json'])
+        assert row.metadata == metadata
+        assert (row.emotion, row.speaker, row.sample_rate, row.frames, row.part) == (
+            metadata['emotion'], metadata['speaker'], 16000, metadata['frames'], None)
+
+
+def test_the_digest_knows_contents_and_not_places(tmp_path):
+    paths = make_shards(tmp_path / 'a')
+    shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+    digest = index_of(tmp_path / 'a').digest
+    assert index_of(*(tmp_path / 'b' / path.name for path in reversed(paths))).digest == digest
+    assert index_of(*paths[:2]).digest != digest
+    assert index_of(paths[0], valid_shards=(str(paths[1]),), test_shards=(str(paths[2]),)).digest != digest
+    data = bytearray(paths[0].read_bytes())
+    data[600] ^= 1
+    (tmp_path / 'b' / paths[0].name).write_bytes(data)
+    assert index_of(tmp_path / 'b').digest != digest
+
+
+def test_shards_per_part(tmp_path):
+    paths = make_shards(tmp_path)
+    index = index_of(paths[2], *paths[3:], valid_shards=(str(paths[0]),), test_shards=(str(paths[1]),))
+    assert [shard.part for shard in index.shards[:3]] == ['valid', 'test', 'train']
+    assert all(row.part == index.shards[row.shard].part for row in index.rows)
+    refused('is named by both --shards and --test-shards', *paths, test_shards=(str(paths[0]),))
+    (tmp_path / 'copy').mkdir()
+    copy = shutil.copy(paths[0], tmp_path / 'copy' / 'other.tar')
+    refused('(parts test and train). Keys must be unique', *paths, test_shards=(str(copy),))
+    refused('Keys must be unique: a copy would be counted twice', *paths, copy)
+
+
+def test_foreign_shards(tmp_path):
+    audio = audio_bytes(tone(1), suffix='wav')
+    path = write_tar(tmp_path / 'x.tar', [
+        ('p/a.wav', audio), ('p/a.json', json.dumps({'label': 'Anger', 'speaker_id': 7, 'sha256': '0' * 64,
+                                                     'sample_rate': True, 'frames': -1}).encode()),
+        ('p/a.txt', b'what was said in this clip'), ('p/b.wav', audio), ('p/b.cls', b'1'), ('p/b.png', b'')])
+    index = index_of(path, classes=('calm', 'joy'))
+    first, second = index.rows
+    assert (first.emotion, first.raw_label, first.speaker) == ('angry', 'Anger', '7')
+    assert (first.sample_rate, first.frames) == (None, None)
+    # A sha256 in JSON of another layout may mean anything: the member's own counts.
+    assert first.audio_sha256 == second.audio_sha256 == hashlib.sha256(audio).hexdigest()
+    assert (second.emotion, second.raw_label, second.speaker, second.metadata) == ('happy', 'joy', None, {})
+    assert index.ignored == {'text members (.txt)': 1, 'image members (.png)': 1}
+    refused("sample 'p/b': .cls is the integer 1. Name the integers", path)
+    refused("sample 'p/b': no label at json:label", path, label='json.label')
+
+
+def test_odd_labels_are_noted_and_odd_speakers_refused(tmp_path):
+    index = index_of(write_tar(tmp_path / 'x.tar', sample('a', emotion='hapyp') + sample('b', emotion='boredom')))
+    assert index.notes == ("label 'hapyp' (1 clips) looks like 'happy' misspelt; it is a class of its own",)
+    refused("sample 'a': JSON 'speaker' is '[1]'", write_tar(tmp_path / 'y.tar', sample('a', speaker=[1])))
+    refused("JSON 'speaker' is", write_tar(tmp_path / 'y.tar', sample('a', speaker='x\ny')))
+
+
+def test_the_manifest_is_checked(tmp_path):
+    paths = make_shards(tmp_path)
+    listed = [{'name': p.name, 'sha256': hashlib.sha256(p.read_bytes()).hexdigest()} for p in paths]
+    manifest = tmp_path / 'shards.json'
+    manifest.write_text(json.dumps({'format': 1, 'shards': listed}))
+    assert index_of(tmp_path).notes == ()
+    assert index_of(paths[0]).notes == (f'{tmp_path}: 1 of the {len(paths)} shards in shards.json are used',)
+    listed[1]['sha256'] = '0' * 64
+    manifest.write_text(json.dumps({'format': 1, 'shards': listed}))
+    refused(f'{paths[1]}: its sha256 is not the one in shards.json beside it', tmp_path)
+    manifest.write_text('{')
+    refused('shards.json: damaged', tmp_path)
+    manifest.write_text('{"mine": 1}')
+    assert index_of(tmp_path).notes == ()
+
+
+def test_damaged_and_missing_shards(tmp_path):
+    path = make_shards(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-20000])
+    refused('truncated', path)
+    refused('no such shards', tmp_path / 'none.tar')
+    refused('no shards are named')
+
+
+def test_every_cut_between_members_is_refused(tmp_path):
+    path = make_shards(tmp_path)[0]
+    whole = path.read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        ends = [member.offset for member in tar.getmembers()[1:]]
+    for end in ends:
+        path.write_bytes(whole[:end])
+        refused('truncated', path)

@@ -1,0 +1,171 @@
+"""Splits: disjoint, stratified, stable, and refused where the data cannot carry them."""
+
+import csv
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from ser.config.protocol import (
+    LeaveOneSpeakerOutProtocol,
+    SpeakerKFoldProtocol,
+    SpeakerProtocol,
+    UtteranceProtocol,
+)
+from ser.errors import SerError
+from ser.shards.index import Index, Row, Shard
+from ser.shards.protocols import fold_count, make_split, write_split_csv
+
+NAMES = ('neutral', 'calm', 'happy', 'sad')
+DISJOINT = [SpeakerProtocol(), SpeakerProtocol(seed=5), SpeakerKFoldProtocol(fold=3), SpeakerKFoldProtocol(folds=2),
+            LeaveOneSpeakerOutProtocol(fold=2)]
+
+
+def make_index(speakers, emotions=NAMES, each=4, **metadata):
+    rows = []
+    for number, speaker in enumerate(speakers):
+        for emotion in emotions:
+            for take in range(each):
+                rows.append(Row(f'{number}-{emotion}-{take}', 0, 0, 1, '.wav', emotion, emotion, speaker, None, None,
+                                None, f'{len(rows):064x}', {'gender': ('f', 'm')[number % 2], **metadata}))
+    return Index((Shard('x.tar', 'x.tar', '0' * 64, 1, None),), tuple(rows), Counter(), ())
+
+
+def actors(n=24):
+    return make_index([f'{i:02d}' for i in range(1, n + 1)])
+
+
+def speakers_of(index, rows):
+    return {index.rows[row].speaker for row in rows}
+
+
+def refused(index, protocol, *said, names=NAMES):
+    with pytest.raises(SerError) as error:
+        make_split(index, protocol, names)
+    assert all(text in str(error.value) for text in said), str(error.value)
+
+
+@pytest.mark.parametrize('protocol', DISJOINT, ids=lambda p: f'{p.kind}')
+def test_speakers_are_in_one_part_only_and_every_clip_is_in_one(protocol):
+    index = actors()
+    split = make_split(index, protocol, NAMES)
+    parts = [speakers_of(index, rows) for rows in split.parts.values()]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 24
+    assert split.speaker_disjoint is True
+    everything = np.sort(np.concatenate(list(split.parts.values())))
+    np.testing.assert_array_equal(everything, np.arange(len(index.rows)))
+    for rows in split.parts.values():
+        assert rows.dtype == np.int64 and (np.diff(rows) > 0).all()
+    again = make_split(index, protocol, NAMES)
+    assert again.digest == split.digest and again.description == split.description
+
+
+def test_equal_speakers_give_perfect_class_balance_and_near_gender_balance():
+    index = actors()
+    for seed in range(4):
+        split = make_split(index, SpeakerProtocol(seed=seed), NAMES)
+        for part, rows in split.parts.items():
+            assert len(set(Counter(index.rows[row].emotion for row in rows).values())) == 1
+            gender = Counter(index.rows[row].metadata['gender'] for row in rows)
+            assert abs(gender['f'] - gender['m']) <= 3 * len(NAMES) * 4
+            assert part != 'valid' or gender['f'] == gender['m']
+        assert [len(speakers_of(index, rows)) for rows in split.parts.values()] == [15, 4, 5]
+        assert split.notes == ()
+    assert len({make_split(index, SpeakerProtocol(seed=s), NAMES).digest for s in range(4)}) == 4
+
+
+def test_the_split_knows_names_and_not_the_run():
+    index = actors()
+    split = make_split(index, SpeakerProtocol(), NAMES[:3])
+    assert all(index.rows[row].emotion != 'sad' for rows in split.parts.values() for row in rows)
+    assert split.digest != make_split(index, SpeakerProtocol(), NAMES).digest
+
+
+def test_folds_test_every_speaker_exactly_once():
+    index = actors(11)
+    for protocol in (SpeakerKFoldProtocol(folds=4), LeaveOneSpeakerOutProtocol()):
+        folds = fold_count(index, protocol, NAMES)
+        assert folds == (4 if protocol.kind == 'speaker-kfold' else 11)
+        tested = []
+        for fold in range(1, folds + 1):
+            split = make_split(index, protocol.model_copy(update={'fold': fold}), NAMES)
+            assert (split.fold, split.folds) == (fold, folds)
+            assert f'fold {fold} of {folds}' in split.description
+            tested += sorted(speakers_of(index, split.parts['test']))
+        assert sorted(tested) == [f'{i:02d}' for i in range(1, 12)]
+    assert tested == sorted(tested)
+    assert fold_count(index, SpeakerProtocol(), NAMES) == 1
+    refused(index, LeaveOneSpeakerOutProtocol(fold=12), 'there are 11 speakers, one fold each')
+    refused(index, SpeakerKFoldProtocol(fold=6), 'there are 5 folds')
+    refused(index, SpeakerKFoldProtocol(folds=12), 'more than the 11 speakers; choose 2 to 11')
+
+
+def test_utterances_are_stratified_and_marked():
+    index = actors(10)
+    split = make_split(index, UtteranceProtocol(), NAMES)
+    assert split.speaker_disjoint is False
+    assert 'speaker-dependent' in split.description
+    for part, share in (('train', 28), ('valid', 4), ('test', 8)):
+        assert Counter(index.rows[row].emotion for row in split.parts[part]) == dict.fromkeys(NAMES, share)
+    assert 'speakers in both train and test: ' in ' '.join(split.notes)
+    assert split.digest != make_split(index, UtteranceProtocol(seed=1), NAMES).digest
+    small = make_index([None], emotions=('happy', 'sad'), each=2)
+    tiny = make_split(small, UtteranceProtocol(), ('happy', 'sad'))
+    assert all(len(rows) for rows in tiny.parts.values()) and tiny.speaker_disjoint is None
+    assert 'speakers unknown' in tiny.description
+    refused(make_index([None], emotions=('happy', 'sad'), each=1), UtteranceProtocol(), 'at least 3 clips',
+            names=('happy', 'sad'))
+
+
+def test_speakers_that_are_unknown_or_too_few():
+    for protocol in DISJOINT:
+        refused(make_index([None] * 4), protocol, 'needs speakers, but 64 of 64 clips have none', '--protocol utterance',
+                'speaker-dependent (optimistic', '--protocol given')
+        refused(make_index(['a']), protocol, 'at least 3 speakers', 'there is 1 speaker (a)', '--protocol utterance')
+        refused(make_index(['a', 'b']), protocol, 'there are 2 speakers (a, b)')
+    refused(make_index(['a', 'b', None]), SpeakerProtocol(), '16 of 48 clips have none')
+    refused(make_index(['a', 'b', 'c']), SpeakerKFoldProtocol(folds=2), 'leave 1 beside the test part')
+    assert all(len(rows) for rows in make_split(make_index(['a', 'b', 'c']), SpeakerProtocol(), NAMES).parts.values())
+
+
+def test_fractions_must_leave_something():
+    for protocol in (SpeakerProtocol(valid_fraction=0.5, test_fraction=0.5),
+                     UtteranceProtocol(valid_fraction=0.9, test_fraction=0.2)):
+        refused(actors(), protocol, 'leave nothing to train on; together they must be under 1')
+
+
+def test_equal_numbers_in_two_corpora_are_two_speakers():
+    one, other = make_index(['1', '2'], corpus='a'), make_index(['1', '2'], corpus='b')
+    index = Index(one.shards, one.rows + other.rows, Counter(), ())
+    assert fold_count(index, LeaveOneSpeakerOutProtocol(), NAMES) == 4
+
+
+def test_notes_name_what_a_part_lacks_few_speakers_and_leaks():
+    index = make_index(['a', 'b', 'c', 'd'])
+    rows = [row for row in index.rows if row.emotion != 'sad' or row.speaker == 'a']
+    index = Index(index.shards, tuple(rows), Counter(), ())
+    notes = ' | '.join(make_split(index, SpeakerProtocol(), NAMES).notes)
+    assert 'lacks sad' in notes and 'test speakers: 1, fewer than 5' in notes and 'leak' not in notes
+    import dataclasses
+    same = tuple(dataclasses.replace(row, audio_sha256='f' * 64) for row in actors().rows)
+    notes = ' | '.join(make_split(Index(index.shards, same, Counter(), ()), SpeakerProtocol(), NAMES).notes)
+    assert 'leak: identical recordings in train and valid and test: 1, such as ' in notes
+
+
+def test_parts_of_shards_are_not_mixed_up_in_silence():
+    import dataclasses
+    rows = tuple(dataclasses.replace(row, part=('train', 'valid', 'test')[i % 3])
+                 for i, row in enumerate(actors().rows))
+    refused(Index(actors().shards, rows, Counter(), ()), SpeakerProtocol(), 'Use --protocol given')
+
+
+def test_the_split_is_written(tmp_path):
+    index = actors(5)
+    split = make_split(index, SpeakerProtocol(), NAMES[:2])
+    write_split_csv(tmp_path / 'split.csv', index, split)
+    with open(tmp_path / 'split.csv', newline='') as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == ['key', 'speaker', 'label', 'part']
+    keys = [index.rows[row].key for row in sorted(np.concatenate(list(split.parts.values())))]
+    assert [line['key'] for line in lines] == keys
+    assert Counter(line['part'] for line in lines) == {part: len(rows) for part, rows in split.parts.items()}
