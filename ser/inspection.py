@@ -74,7 +74,9 @@ class Inspector:
         hop = (features.cqt if name == 'cqt' else features.mel).hop_length / int(arrays['sample_rate'])
         bands, frames = values.shape
         cepstral = name == 'mfcc'
-        limits = {} if cepstral else {'vmin': features.level.floor_db, 'vmax': 0}
+        # The 0th coefficient is the level, far larger than the others: it may leave the scale.
+        largest = float(np.percentile(np.abs(values[1:]), 99.5)) if cepstral and bands > 1 else 0.0
+        limits = {'vmin': -largest, 'vmax': largest} if cepstral else {'vmin': features.level.floor_db, 'vmax': 0}
         drawn = axes.imshow(values, origin='lower', aspect='auto', interpolation='nearest', cmap='magma',
                             extent=(-hop / 2, (frames - 0.5) * hop, -0.5, bands - 0.5), **limits)
         axes.set_title(f'{TITLES[name]}: {bands} x {frames}', loc='left', fontsize=10)
@@ -141,10 +143,12 @@ def _write_facts(axes, arrays, config):
     waveform, rate = arrays['waveform'], int(arrays['sample_rate'])
     peak = float(np.abs(waveform).max())
     level = f'{20 * np.log10(peak):.1f} dBFS' if peak > 0 else 'silence'
-    time = config.features.image.time
+    time, channels = config.features.image.time, config.features.image.channels
     width = 'the clip fills the width' if time.kind == 'stretch' else f'the width is {time.seconds:g} s'
     lines = [f'{len(waveform) / rate:.2f} s, {len(waveform)} samples', f'{rate} Hz, peak {level}',
-             f'image: {config.features.image.size} px, {width}', f'channels: {config.features.image.channels}']
+             f'image: {config.features.image.size} px, {width}', f'channels: {channels}']
+    if channels == 'delta':
+        lines.append('red static, green delta, blue delta-delta')
     axes.axis('off')
     axes.text(0, 0.95, '\n'.join(lines), va='top', fontsize=8.5, linespacing=1.5, color='#333333',
               transform=axes.transAxes)
@@ -153,9 +157,7 @@ def _write_facts(axes, arrays, config):
 def _draw_image(axes, image, title):
     shown = image if image.ndim == 2 else np.clip(image.transpose(1, 2, 0), 0, 1)
     axes.imshow(shown, origin='lower', cmap='magma', vmin=0, vmax=1, interpolation='nearest')
-    size = f'{image.shape[-1]} x {image.shape[-2]}'
-    axes.set_title(f'{title} image: {size}' if image.ndim == 2 else f'{title} image: {size} (RGB: static, delta, '
-                   'delta-delta)', loc='left', fontsize=10 if image.ndim == 2 else 8)
+    axes.set_title(f'{title} image: {image.shape[-1]} x {image.shape[-2]}', loc='left', fontsize=10)
     axes.set_xticks([0, image.shape[-1] - 1])
     axes.set_yticks([0, image.shape[-2] - 1])
     axes.set_ylabel('band, low to high', fontsize=8, labelpad=-8)

@@ -42,7 +42,7 @@ def find_recordings(arguments):
             found.append(Named(path, None if path.is_file() else
                                'not a plain file' if path.exists() else 'no such file'))
     if all(named.fault for named in found):
-        more = f' (nor can the other {len(found) - 1} be used)' if len(found) > 1 else ''
+        more = f' ({len(found) - 1} more cannot be used either)' if len(found) > 1 else ''
         raise SerError(f'{found[0].path}: {found[0].fault}{more}. Give audio files, or folders that hold some')
     return found
 
@@ -60,7 +60,10 @@ def read_recording(path, sample_rate):
 
     try:
         with open(path, 'rb') as file:
-            kind = _kind(file.read(12), path.suffix)
+            start = file.read(12)
+            if not start:
+                raise BadRecording('empty file')
+            kind = _kind(start, path.suffix)
             if kind is not None:
                 file.seek(0)
                 data = file.read(MAX_BYTES + 1)

@@ -68,14 +68,14 @@ def sample(key, seed=0, suffix='flac', rate=16000, seconds=0.4, **fields):
 
 
 def make_shards(folder, n_speakers=6, emotions=EMOTIONS, clips_per=2, shard_sizes=(7, 1, 13), rate=16000,
-                seconds=0.4, suffix='flac'):
+                seconds=0.4, suffix='flac', first_speaker=1):
     """Tars of n_speakers * len(emotions) * clips_per clips, `clips_per` for each speaker and emotion; returns paths.
 
     shard_sizes: clips of the shards in turn, uneven by default; the last size repeats. Lengths vary by clip.
-    Speakers are s01, s02, ... of alternating gender; keys are `test-<speaker>-<emotion>-<n>`.
+    Speakers are s01, s02, ... (from `first_speaker`) of alternating gender; keys are `test-<speaker>-<emotion>-<n>`.
     """
     clips = []
-    for speaker in range(1, n_speakers + 1):
+    for speaker in range(first_speaker, first_speaker + n_speakers):
         for emotion in emotions:
             for take in range(clips_per):
                 number = len(clips)

@@ -38,7 +38,8 @@ def test_shards_columns_and_files_give_the_same_parts(tmp_path):
     by_shard = index_with(lambda i, row: dataclasses.replace(row, part=('train', 'valid', 'test')[i % 3]))
     first = make_split(by_shard, GivenProtocol(), NAMES)
     second = make_split(by_column(lambda i: VALUES[i % 3]), GivenProtocol(column='fold'), NAMES)
-    protocol = write(tmp_path / 'p.csv', [f'{row.key},{VALUES[i % 3]}' for i, row in enumerate(actors(6).rows)] + ['z,x'])
+    protocol = write(tmp_path / 'p.csv',
+                     [f'{row.key},{VALUES[i % 3]}' for i, row in enumerate(actors(6).rows)] + ['z,x'])
     third = make_split(actors(6), protocol, NAMES)
     assert first.digest == second.digest == third.digest
     assert first.parts['valid'].tolist() == list(range(1, 96, 3))
@@ -65,7 +66,8 @@ def test_everything_that_can_be_missing(tmp_path):
     refused(actors(), GivenProtocol(), "protocol 'given' needs parts")
     refused(actors(), GivenProtocol(column='a', file='b'), 'are both set')
     refused(actors(), column, "clip 0-neutral-0 has no 'fold' in its JSON. It has: gender")
-    refused(by_column(lambda i: ('train', 'test')[i % 2]), column, 'no clip is in the valid part', 'test is never reused')
+    refused(by_column(lambda i: ('train', 'test')[i % 2]), column, 'no clip is in the valid part',
+            'test is never reused')
     refused(by_column(lambda i: ('train', 'valid')[i % 2]), column, 'no clip is in the test part')
     refused(by_column(lambda i: 'other'), column, "clip 0-neutral-0 has part 'other'. Allowed: dev,")
     refused(index_with(lambda i, row: dataclasses.replace(row, part='train')), column, 'parts are given twice')

@@ -1,6 +1,7 @@
 """Splits: disjoint, stratified, stable, and refused where the data cannot carry them."""
 
 import csv
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -119,12 +120,12 @@ def test_utterances_are_stratified_and_marked():
 
 def test_speakers_that_are_unknown_or_too_few():
     for protocol in DISJOINT:
-        refused(make_index([None] * 4), protocol, 'needs speakers, but 64 of 64 clips have none', '--protocol utterance',
-                'speaker-dependent (optimistic', '--protocol given')
+        refused(make_index([None] * 4), protocol, 'needs speakers, but 64 of 64 clips have none',
+                '--protocol utterance', 'speaker-dependent (optimistic', '--protocol given')
         refused(make_index(['a']), protocol, 'at least 3 speakers', 'there is 1 speaker (a)', '--protocol utterance')
         refused(make_index(['a', 'b']), protocol, 'there are 2 speakers (a, b)')
     refused(make_index(['a', 'b', None]), SpeakerProtocol(), '16 of 48 clips have none')
-    refused(make_index(['a', 'b', 'c']), SpeakerKFoldProtocol(folds=2), 'leave 1 beside the test part')
+    refused(make_index(['a', 'b', 'c']), SpeakerKFoldProtocol(folds=2), 'leave 1 beside the largest test part')
     assert all(len(rows) for rows in make_split(make_index(['a', 'b', 'c']), SpeakerProtocol(), NAMES).parts.values())
 
 
@@ -146,14 +147,12 @@ def test_notes_name_what_a_part_lacks_few_speakers_and_leaks():
     index = Index(index.shards, tuple(rows), Counter(), ())
     notes = ' | '.join(make_split(index, SpeakerProtocol(), NAMES).notes)
     assert 'lacks sad' in notes and 'test speakers: 1, fewer than 5' in notes and 'leak' not in notes
-    import dataclasses
     same = tuple(dataclasses.replace(row, audio_sha256='f' * 64) for row in actors().rows)
     notes = ' | '.join(make_split(Index(index.shards, same, Counter(), ()), SpeakerProtocol(), NAMES).notes)
     assert 'leak: identical recordings in train and valid and test: 1, such as ' in notes
 
 
 def test_parts_of_shards_are_not_mixed_up_in_silence():
-    import dataclasses
     rows = tuple(dataclasses.replace(row, part=('train', 'valid', 'test')[i % 3])
                  for i, row in enumerate(actors().rows))
     refused(Index(actors().shards, rows, Counter(), ()), SpeakerProtocol(), 'Use --protocol given')

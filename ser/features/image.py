@@ -16,7 +16,7 @@ class Imager(nn.Module):
     Bilinear without antialias, pixel centres aligned at the edges (align_corners=False): kornia's remap with source
     coordinates held inside the clip equals interpolating the cut clip. `time: stretch` lets each clip's valid frames
     fill the width. `time: fixed` lets `seconds` fill it: a longer clip is cut at its centre, a shorter one is
-    followed by 0, the floor. One channel travels until the end; with 'delta' there are three.
+    followed by 0, the floor, in every channel. One channel travels until the end; with 'delta' there are three.
     """
 
     def __init__(self, config, hop_length, sample_rate):

@@ -126,23 +126,18 @@ def build_backbone(config, size: int, channels: int, *, where: str, as_tokens: b
     file (a model rebuilt from a run). Raises SerError for an unknown name, for options or a size that the backbone
     does not take, and for weights that cannot be had or do not fit.
     """
-    make = partial(_timm_body if config.kind == 'timm' else _mvit_body, config, where)
-    _try_out(make, size, channels, as_tokens, where)
+    make = partial(_timm_body if config.kind == 'timm' else _mvit_body, config)
+    backbone = _without_weights(make, size, channels, as_tokens, where)
     if load_pretrained and config.weights:
         body = _from_file(make, size, channels, weights_file(config.weights, where), where)
     elif load_pretrained and config.kind == 'timm' and config.pretrained:
-        overlay = published(config.name, where)
-        try:
-            body = make(size, channels, pretrained=True, pretrained_cfg_overlay=overlay)
-        except Exception as error:  # each HTTP client has exceptions of its own, and options can make weights unfit
-            raise SerError(f"{where}: the published weights of '{config.name}' cannot be loaded "
-                           f'({first_line(error)}). Set {where}.pretrained: false, or {where}.weights: FILE') from error
+        body = _from_timm(make, size, channels, where)
     else:
-        body = make(size, channels)
+        return backbone
     return _backbone(body, size, channels, as_tokens)
 
 
-def _timm_body(config, where, size, channels, **source):
+def _timm_body(config, size, channels, **source):
     """timm's model; raises whatever timm raises for its arguments."""
     options = {'num_classes': 0, 'in_chans': channels, **config.options, **source}
     if config.drop_path:
@@ -155,7 +150,7 @@ def _timm_body(config, where, size, channels, **source):
     return timm.create_model(config.name, **options)
 
 
-def _mvit_body(config, where, size, channels):
+def _mvit_body(config, size, channels):
     """timm's MultiScaleVit of the sizes in the config."""
     sizes = MultiScaleVitCfg(depths=config.depths, embed_dim=config.embed_dim, num_heads=config.num_heads,
                              patch_kernel=config.patch_kernel, patch_stride=config.patch_stride,
@@ -169,8 +164,9 @@ def _backbone(body, size, channels, as_tokens):
     return Backbone(body, sample, as_tokens)
 
 
-def _try_out(make, size, channels, as_tokens, where):
-    """Refuse (SerError) a name, options or a size that the backbone does not take, before any weights are touched."""
+def _without_weights(make, size, channels, as_tokens, where):
+    """The backbone as it starts. Refuses (SerError) a name, options or a size that it does not take, so that weights
+    are only asked for where they can be used."""
     config = make.args[0]
     if config.kind == 'timm':
         check_name(config.name, where)
@@ -178,8 +174,7 @@ def _try_out(make, size, channels, as_tokens, where):
     else:
         _check_stages(config, where)
     try:
-        with torch.random.fork_rng(devices=[]):
-            _backbone(make(size, channels), size, channels, as_tokens)
+        return _backbone(make(size, channels), size, channels, as_tokens)
     except _REFUSALS as error:
         what = config.name if config.kind == 'timm' else 'mvitv2'
         sizes = _sizes_near(make, size, channels, as_tokens)
@@ -221,6 +216,16 @@ def _check_stages(config, where):
     for width, heads in zip(config.embed_dim, config.num_heads, strict=True):
         if width % heads:
             raise SerError(f'{where}.num_heads: {heads} does not divide the {width} channels of its stage')
+
+
+def _from_timm(make, size, channels, where):
+    config = make.args[0]
+    overlay = published(config.name, where)
+    try:
+        return make(size, channels, pretrained=True, pretrained_cfg_overlay=overlay)
+    except Exception as error:  # each HTTP client has exceptions of its own, and options can make weights unfit
+        raise SerError(f"{where}: the published weights of '{config.name}' cannot be loaded ({first_line(error)}). "
+                       f'Set {where}.pretrained: false, or {where}.weights: FILE') from error
 
 
 def _from_file(make, size, channels, file, where):

@@ -104,7 +104,8 @@ def _check_header(file, data, kind):
     if not 1 <= file.channels <= MAX_CHANNELS:
         raise BadSample('header', f'has {file.channels} channels (allowed: 1 to {MAX_CHANNELS})')
     if file.frames >= _UNKNOWN_FRAMES:
-        return
+        raise BadSample('header', 'does not say how many frames it has (it was written to a pipe). '
+                                  'Encode it again, to a file')
     if file.frames > MAX_SECONDS * file.samplerate or file.frames * file.channels > MAX_SAMPLES:
         raise BadSample('too long', f'claims {file.frames} frames of {file.channels} channels, '
                                     f'{file.frames / file.samplerate:.0f} s (allowed: {MAX_SECONDS} s and '
@@ -120,10 +121,9 @@ def _read(file, kind):
         samples = file.read(file.frames, dtype=dtype)
     else:
         samples = _read_blocks(file, dtype)
-    known = file.frames < _UNKNOWN_FRAMES
     # An MP3 without a length in its header is estimated; everything else counts its frames.
     slack = file.frames // 50 + 2304 if kind == 'mp3' else 0
-    if known and len(samples) < file.frames - slack:
+    if len(samples) < file.frames - slack:
         raise BadSample('truncated', f'is cut short: its header claims {file.frames} frames, '
                                      f'{len(samples)} can be decoded')
     return samples
@@ -139,9 +139,6 @@ def _read_blocks(file, dtype):
         total += len(block)
         if not len(block):
             break
-        if total > MAX_SECONDS * file.samplerate or total * file.channels > MAX_SAMPLES:
-            raise BadSample('too long', f'lasts over {MAX_SECONDS} s or {MAX_SAMPLES} samples. '
-                                        'Cut it before building')
     return np.concatenate(blocks)
 
 

@@ -144,9 +144,6 @@ class _Groups:
     def rest(self, tested, valid_fraction, *key):
         """Part of each row: `tested` speakers test, of the others some validate."""
         others = np.setdiff1d(np.arange(len(self.speakers)), tested)
-        if len(others) < 2:
-            raise SerError(f"protocol '{self.kind}': {len(self.speakers)} speakers leave {len(others)} beside the test "
-                           'part, but one must train and another validate. Use fewer clips per test part (more folds)')
         part_of_speaker = np.full(len(self.speakers), PARTS.index('test'))
         part_of_speaker[others] = self.divide(others, (1 - valid_fraction, valid_fraction), 'valid', *key)
         return part_of_speaker[self.of_row]
@@ -174,6 +171,9 @@ def _speaker_kfold(index, rows, protocol, names):
         raise SerError(f'protocol.folds {k} is more than the {len(groups.speakers)} speakers; '
                        f'choose 2 to {len(groups.speakers)}, or --protocol leave-one-speaker-out')
     group = groups.divide(np.arange(len(groups.speakers)), np.full(k, 1 / k))
+    if len(group) - np.bincount(group).max() < 2:
+        raise SerError(f'protocol.folds {k}: {len(group)} speakers leave 1 beside the largest test part, but one must '
+                       'train and another validate. Use more folds')
     return groups.rest(np.flatnonzero(group == protocol.fold - 1), protocol.valid_fraction, protocol.fold)
 
 

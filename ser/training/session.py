@@ -12,6 +12,7 @@ from ser.config.load import load_config, to_yaml
 from ser.errors import SerError
 from ser.evaluation.report import pool_folds
 from ser.evaluation.summary import summary_lines
+from ser.evaluation.tables import counted
 from ser.shards.protocols import fold_count, write_split_csv
 from ser.training.device import choose_device, set_deterministic
 from ser.training.distributed import start_world, stop_world
@@ -175,7 +176,7 @@ def _describe(job):
     log.info('classes: %s', ', '.join(job.names))
     for part in PARTS:
         members = facts['parts'][part]
-        log.info('%s: %d clips, %d speakers', part, members['clips'], len(members['speakers']))
+        log.info('%s: %s, %s', part, counted(members['clips'], 'clip'), counted(len(members['speakers']), 'speaker'))
     for note in (job.split.description, *job.split.notes):
         log.info('protocol: %s', note)
     log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
