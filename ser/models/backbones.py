@@ -100,7 +100,7 @@ class Backbone(nn.Module):
 
 
 def _channels_last(images):
-    # 3 to 15 % faster on CPUs; convolutions keep the layout. MPS has had wrong gradients in it.
+    # A few per cent faster on CPUs; convolutions keep the layout. MPS has had wrong gradients in it.
     return images if images.device.type == 'mps' else images.contiguous(memory_format=torch.channels_last)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ser.errors import SerError
 from ser.labels import label_set
-from ser.models import build_model
+from ser.models import build_model, check_pretrained
 from ser.randomness import key_of
 from ser.shards.index import build_index
 from ser.shards.plan import EvaluationPlan, TrainPlan
@@ -102,6 +102,7 @@ def prepare(config, world, device):
     training = config.training
     dtype = network_dtype(training.precision, device)
     check_batch(training.batch_size, world.size, training.accumulate)
+    check_pretrained(config.model)
     index = build_index(config.data)
     names, dropped = label_set([row.emotion for row in index.rows], config.data.labels)
     for label, count in sorted(dropped.items()):
