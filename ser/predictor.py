@@ -154,7 +154,7 @@ def as_table(results, names):
     rows, faults = [], []
     for result in results:
         if result.error:
-            faults.append(f'{_shown(result.file)}: {result.error}')
+            faults.append(' '.join(f'{_shown(result.file)}: {result.error}'.split()))
         else:
             emotion, confidence = _likeliest(result, names)
             rows.append((_shown(result.file), emotion, f'{100 * confidence:.1f} %',
@@ -174,8 +174,9 @@ def _likeliest(result, names):
 
 def _csv_line(cells):
     text = io.StringIO()
-    csv.writer(text, lineterminator='').writerow([_shown(cell) for cell in cells])
-    return text.getvalue()
+    # The writer quotes line breaks only where its own line ending holds them: both, with the default one.
+    csv.writer(text).writerow([_shown(cell) for cell in cells])
+    return text.getvalue().removesuffix('\r\n')
 
 
 def _shown(cell):

@@ -9,7 +9,7 @@ from ser.corpora.scan import AUDIO_SUFFIXES, find_audio
 from ser.errors import SerError
 
 MAX_BYTES = 1 << 31
-"""Largest file that is read: 16-bit stereo of an hour at 192 kHz is 2.8e9 bytes, of an hour at 48 kHz 0.7e9."""
+"""Largest file that is read; an hour of 16-bit stereo at 48 kHz is a third of it."""
 
 
 @dataclass(frozen=True)

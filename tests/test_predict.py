@@ -38,6 +38,13 @@ def test_json_lines_when_piped(files, tiny_run, capsys):  # noqa: F811
         assert line['confidence'] == max(line['probabilities'].values()) == line['probabilities'][line['emotion']]
 
 
+def test_real_recordings_of_any_rate_and_channels(real_corpora, tiny_run, capsys):  # noqa: F811
+    stereo = real_corpora / 'ravdess' / 'Actor_01' / '03-01-02-01-01-02-01.flac'
+    assert main([str(stereo), str(real_corpora / 'emodb' / '03a01Fa.flac'), '--model', str(tiny_run.path)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 2 and all('probabilities' in line for line in lines)
+
+
 def test_bad_files_are_reported_and_the_rest_go_on(files, tiny_run, capsys):  # noqa: F811
     names = ('empty.wav', 'good.wav', 'text.wav', 'gone.wav')
     assert ser(['predict', *(str(files / name) for name in names), '--model', str(tiny_run.path)]) == 1

@@ -41,7 +41,8 @@ class Trainer:
         self.network = torch.compile(network) if training.compile else network
         self.ema = None
         if training.ema is not None:
-            self.ema = AveragedModel(self.plain_network, multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+            self.ema = AveragedModel(self.plain_network, multi_avg_fn=get_ema_multi_avg_fn(training.ema),
+                                     use_buffers=True)
         self.loss = Loss(training.loss, job.names, job.class_counts).to(self.device)
         self.optimizers = build_optimizers(training.optimizer, self.model.parts())
         self.steps_per_epoch = job.plan.steps_per_epoch
