@@ -8,12 +8,11 @@ from pathlib import Path
 from ser.config.load import load_config
 from ser.errors import SerError
 from ser.evaluation.card import protocol_lines, score_lines
-from ser.evaluation.plots import plot_confusion, write_confusion_csv
-from ser.evaluation.report import evaluate_run, pool_folds, score
+from ser.evaluation.report import evaluate_run, pool_folds, score, write_scores
 from ser.evaluation.run_files import Facts, read_history
-from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, audience, per_class_rows
-from ser.evaluation.tables import counted, markdown_table, percent_with_interval
-from ser.files import write_json, write_whole
+from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
+from ser.evaluation.tables import counted, markdown_table
+from ser.files import write_json
 from ser.labels import ordered
 from ser.training.run import open_run
 
@@ -76,7 +75,7 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     predictions.write_csv(out / 'predictions.csv')
     write_json(out / 'labels.json', list(names))
     write_json(out / 'data.json', _provenance(run, index, rows, dropped, facts))
-    _write(out, metrics, names, run.resolve().name)
+    write_scores(out, metrics, names, metrics['protocol'], _card(metrics, run.resolve().name))
     return metrics, out
 
 
@@ -174,15 +173,8 @@ def _provenance(run, index, rows, dropped, facts):
             'speaker_disjoint': facts.speaker_disjoint, 'notes': list(facts.notes), 'synthetic': facts.synthetic}
 
 
-def _write(folder, metrics, names, run_name):
-    confusion = metrics['confusion_matrix']
-    write_confusion_csv(confusion, names, folder / 'confusion_matrix.csv')
-    plot_confusion(confusion, names, folder / 'confusion_matrix.png',
-                   f"{metrics['protocol']} ({audience(metrics)})\n"
-                   f"UA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}")
+def _card(metrics, run_name):
     lines = [f'# {run_name} on other shards', '', '## Score', '', *score_lines(metrics), '',
              *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
              '![Confusion matrix](confusion_matrix.png)', '', '## Protocol', '', *protocol_lines(metrics)]
-    write_whole(folder / 'README.md', '\n'.join(lines) + '\n')
-    # Last: whoever finds test_metrics.json finds everything else.
-    write_json(folder / 'test_metrics.json', metrics)
+    return '\n'.join(lines) + '\n'

@@ -74,8 +74,8 @@ class Inspector:
         hop = (features.cqt if name == 'cqt' else features.mel).hop_length / int(arrays['sample_rate'])
         bands, frames = values.shape
         cepstral = name == 'mfcc'
-        # The 0th coefficient is the level, far larger than the others: it may leave the scale.
-        largest = float(np.percentile(np.abs(values[1:]), 99.5)) if cepstral and bands > 1 else 0.0
+        # The lowest coefficients are far larger than the others: they may leave the scale.
+        largest = float(np.percentile(np.abs(values[1:]), 95)) if cepstral and bands > 1 else 0.0
         limits = {'vmin': -largest, 'vmax': largest} if cepstral else {'vmin': features.level.floor_db, 'vmax': 0}
         drawn = axes.imshow(values, origin='lower', aspect='auto', interpolation='nearest', cmap='magma',
                             extent=(-hop / 2, (frames - 0.5) * hop, -0.5, bands - 0.5), **limits)

@@ -94,6 +94,11 @@ def test_an_option_that_contradicts_set_is_refused_and_one_that_agrees_is_not():
         load_config(('base',), ['run.device=cuda'], options)
 
 
+def test_an_option_that_chooses_a_kind_keeps_what_set_says_of_it():
+    options = {'--protocol': ('protocol.kind', 'speaker-kfold')}
+    assert load_config(('base',), ['protocol.folds=3'], options).protocol.folds == 3
+
+
 def test_shards_per_part_choose_the_given_protocol_unless_one_is_named():
     options = {'--test-shards': ('data.test_shards', ['t.tar'])}
     assert load_config(('base',), (), options).protocol.kind == 'given'

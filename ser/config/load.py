@@ -23,17 +23,15 @@ def load_config(names=('base',), assignments=(), options=None):
         for path, content in layers(name):
             # base.yaml is the defaults written out: naming it chooses nothing.
             raw = merge(raw, content, str(path), {} if path == preset_folder() / 'base.yaml' else origins)
-    given = {}
+    # Options first: `--protocol speaker-kfold --set protocol.folds=3` sets a key of the kind just chosen.
+    for option, (dotted, value) in (options or {}).items():
+        raw = merge(raw, _nested(dotted, value), option, origins)
     for text in assignments:
         delta, dotted = assignment(text)
+        for option, (sugared, value) in (options or {}).items():
+            if dotted == sugared and _value_at(delta, dotted) != value:
+                raise SerError(f'{option} {_shown(value)} and --set {text} contradict each other: give one of them')
         raw = merge(raw, delta, '--set', origins)
-        given[dotted] = _value_at(delta, dotted)
-    for option, (dotted, value) in (options or {}).items():
-        if dotted in given and given[dotted] != value:
-            raise SerError(f'{option} {_shown(value)} and --set {dotted}={_shown(given[dotted])} contradict each '
-                           'other: give one of them')
-        delta, _ = assignment(f'{dotted}=')
-        raw = merge(raw, _with_value(delta, dotted, value), option, origins)
     if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
         raw = merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
     return validate(raw, origins)
@@ -45,13 +43,10 @@ def _value_at(mapping, dotted):
     return mapping
 
 
-def _with_value(delta, dotted, value):
-    *outer, last = dotted.split('.')
-    inner = delta
-    for part in outer:
-        inner = inner[part]
-    inner[last] = value
-    return delta
+def _nested(dotted, value):
+    for part in reversed(dotted.split('.')):
+        value = {part: value}
+    return value
 
 
 def _shown(value):

@@ -51,6 +51,8 @@ def score(predictions, facts, evaluation):
         'confusion_matrix': values['confusion_matrix'], 'notes': warnings_of(facts, intervals, absent, names),
     }
 
+_TEST = 'Test'
+
 
 def evaluate_run(run, evaluation):
     """Recompute a run's scores from its files, write them with their pictures and model card, and return them.
@@ -67,7 +69,7 @@ def evaluate_run(run, evaluation):
     metrics = score(predictions, facts, evaluation)
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
-    _write(run, metrics, names, model_card(metrics, config, run.resolve().name))
+    write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))
     return metrics
 
 
@@ -93,7 +95,7 @@ def pool_folds(runs, out, evaluation):
     metrics |= {'folds': folds, 'fold_ua_mean': float(np.mean(values)), 'fold_ua_sd': float(np.std(values, ddof=1))}
     pooled.write_csv(out / 'predictions.csv')
     write_json(out / 'labels.json', list(pooled.names))
-    _write(out, metrics, pooled.names, folds_card(metrics, out.resolve().name))
+    write_scores(out, metrics, pooled.names, 'Test', folds_card(metrics, out.resolve().name))
     return metrics
 
 
@@ -170,11 +172,15 @@ def _titled(title, facts):
     return f'{title} (speaker-dependent)' if facts.speaker_disjoint is False else title
 
 
-def _write(folder, metrics, names, card):
+def write_scores(folder, metrics, names, title, card):
+    """Write confusion_matrix.csv and .png, README.md and test_metrics.json.
+
+    title: words over the picture. card: the text of README.md. test_metrics.json comes last: whoever finds it finds
+    everything else.
+    """
     confusion = metrics['confusion_matrix']
     write_confusion_csv(confusion, names, folder / 'confusion_matrix.csv')
     plot_confusion(confusion, names, folder / 'confusion_matrix.png',
-                   f"Test: {audience(metrics)}\nUA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}")
+                   f"{title}: {audience(metrics)}\nUA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}")
     write_whole(folder / 'README.md', card)
-    # Last: whoever finds test_metrics.json finds everything else.
     write_json(folder / 'test_metrics.json', metrics)
