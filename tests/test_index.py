@@ -7,12 +7,11 @@ import shutil
 import tarfile
 
 import pytest
-import webdataset as wds
 
 from ser.config.data import DataConfig
 from ser.errors import SerError
 from ser.shards.index import build_index
-from tests.shard_factory import audio_bytes, make_shards, sample, tone, write_tar
+from tests.shard_factory import audio_bytes, make_shards, read_with_webdataset, sample, tone, write_tar
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +37,7 @@ def test_the_same_samples_as_webdataset_and_tarfile(tmp_path):
     index = index_of(tmp_path / 'shards')
     assert [shard.name for shard in index.shards] == [path.name for path in paths]
     assert [shard.sha256 for shard in index.shards] == [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]
-    theirs = {s['__key__']: s for s in wds.WebDataset([str(p) for p in paths], shardshuffle=False)}
+    theirs = read_with_webdataset(paths)
     assert [row.key for row in index.rows] == list(theirs)
     for row in index.rows:
         with tarfile.open(index.shards[row.shard].path, 'r:') as tar:

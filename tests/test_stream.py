@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import textwrap
 import warnings
 
 import numpy as np
@@ -23,7 +24,7 @@ from ser.shards import stream as stream_module
 from ser.shards.index import build_index
 from ser.shards.plan import EvaluationPlan, TrainPlan
 from ser.shards.stream import EvaluationStream, TrainStream, reader_death, resolve_workers
-from tests.shard_factory import EMOTIONS, make_shards, sample, write_tar
+from tests.shard_factory import EMOTIONS, make_shards, read_with_webdataset, sample, write_tar
 from tests.test_reader import broken
 
 
@@ -88,7 +89,7 @@ def test_micro_batches_are_the_steps_in_turn(shards, workers):
 
 def test_the_audio_is_what_plain_readers_find(shards):
     index, _, data = setup(*shards)
-    theirs = {s['__key__']: s['flac'] for s in wds.WebDataset([str(p) for p in shards], shardshuffle=False)}
+    theirs = {key: found['flac'] for key, found in read_with_webdataset(shards).items()}
     plain = {}
     for path in shards:
         with tarfile.open(path) as tar:
@@ -195,6 +196,29 @@ def test_a_killed_worker_is_loud(shards):
     said = error.value if isinstance(error.value, SerError) else reader_death(error.value)
     assert 'a reader process died' in str(said) and '--set data.workers=0' in str(said)
     assert reader_death(RuntimeError('other')) is None
+    assert not multiprocessing.active_children()
+
+
+def script(tmp_path, text, shard):
+    """Run a script that has this module's names, with `index, plan, data` of one shard; the finished process."""
+    (tmp_path / 'script.py').write_text('import types\nfrom tests.test_stream import *\n'
+                                        f'if __name__ == "__main__":\n    index, plan, data = setup({str(shard)!r})\n'
+                                        + textwrap.indent(textwrap.dedent(text), '    '))
+    return subprocess.run([sys.executable, str(tmp_path / 'script.py')], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, 'PYTHONPATH': os.getcwd(), 'XDG_CACHE_HOME': str(tmp_path)})
+
+
+def test_a_stream_that_nobody_closes_does_not_hold_up_the_exit(shards, tmp_path):
+    done = script(tmp_path, '''
+        stream = TrainStream(index, plan, data, EMOTIONS, workers=2)
+        batches = iter(stream)
+        next(batches)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        for _ in range(10 ** 6):
+            next(batches, None)
+        ''', shards[2])
+    said = 'DataLoader worker' in done.stderr or 'a reader process died' in done.stderr
+    assert done.returncode == 1 and said, done.stderr
 
 
 def test_workers_ignore_the_signals_of_the_group(shards):
@@ -234,15 +258,11 @@ def test_remote_code_paths_of_webdataset_are_locked(shards):
     assert wds.utils.enforce_security is True
 
 
+@pytest.mark.slow
 def test_readers_can_be_spawned(shards, tmp_path):
-    code = (f'import types\nfrom tests.test_stream import *\n'
-            f'def main():\n'
-            f'    stream_module.sys = types.SimpleNamespace(platform="darwin")\n'
-            f'    index, plan, data = setup({str(shards[2])!r})\n'
-            f'    torch.multiprocessing.set_start_method("spawn")\n'
-            f'    print(sum(len(i) for i in ids_of(TrainStream(index, plan, data, EMOTIONS, workers=1))))\n'
-            'if __name__ == "__main__": main()\n')
-    (tmp_path / 'spawned.py').write_text(code)
-    done = subprocess.run([sys.executable, str(tmp_path / 'spawned.py')], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, 'PYTHONPATH': os.getcwd(), 'XDG_CACHE_HOME': str(tmp_path)})
+    done = script(tmp_path, '''
+        stream_module.sys = types.SimpleNamespace(platform='darwin')
+        multiprocessing.set_start_method('spawn')
+        print(sum(len(ids) for ids in ids_of(TrainStream(index, plan, data, EMOTIONS, workers=1))))
+        ''', shards[2])
     assert done.stdout.strip() == '24', done.stderr

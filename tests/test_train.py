@@ -189,6 +189,8 @@ def test_every_fold_and_the_pooled_score(shards, tmp_path, capfd):
     capfd.readouterr()
     assert main([*arguments(shards, out, *more), '--folds', 'all']) == 0
     assert capfd.readouterr().err.count('already done') == 3
+    assert main([*arguments(shards, out, *more, 'training.clip_norm=3'), '--folds', 'all']) == 2
+    assert 'training.clip_norm is 1.0 in this run and cannot change' in capfd.readouterr().err
 
 
 def test_folds_of_a_protocol_without_folds_are_refused(shards, tmp_path, capfd):

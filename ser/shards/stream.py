@@ -4,11 +4,14 @@ Worker w of W takes micro-batches w, w + W, ...; the loader asks workers in turn
 whatever W is. Errors travel as values and are raised here; a worker that dies is an error, never a hang.
 """
 
+import atexit
+import contextlib
 import logging
 import os
 import signal
 import sys
 import traceback
+import weakref
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +23,9 @@ from ser.shards.plan import rank_part
 from ser.shards.reader import EvaluationBatches, TrainBatches
 
 MAX_AUTO_WORKERS = 8
+
+GRACE_SECONDS = 120
+"""How long a worker outlives a SIGTERM that the main process may be handling."""
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +48,16 @@ def resolve_workers(workers, steps, cores=None):
 
 
 def reader_death(error):
-    """The SerError that a RuntimeError of the loader about a dead worker stands for, or None for any other error.
+    """The SerError that an error of the loader about a dead worker stands for, or None for any other error.
 
-    Torch raises it from its SIGCHLD handler, so it may surface outside the stream, wherever the main thread is.
+    Torch raises a RuntimeError from its SIGCHLD handler, so it may surface outside the stream, wherever the main
+    thread is: pass that one here too.
     """
-    text = str(error)
-    if not isinstance(error, RuntimeError) or 'DataLoader worker' not in text:
+    text = ' '.join(str(error).split()) or type(error).__name__
+    # A batch that a worker announced cannot be fetched from it any more: EOFError, or a refused connection.
+    if not isinstance(error, (EOFError, OSError)) and 'DataLoader worker' not in text:
         return None
-    return SerError(f'a reader process died: {" ".join(text.split())} Memory or /dev/shm may be too small: '
+    return SerError(f'a reader process died ({text.rstrip(".")}). Memory or /dev/shm may be too small: '
                     'lower data.prefetch or training.batch_size, or read in this process with --set data.workers=0')
 
 
@@ -92,8 +100,8 @@ class _Source:
 class _TrainSpecs:
     """(epoch, ids) of a rank's micro-batches from a start to the end of the last epoch."""
 
-    def __init__(self, plan, accumulate, place, start):
-        self.plan, self.accumulate, self.place = plan, accumulate, place
+    def __init__(self, plan, start, accumulate=1, rank=0, world=1):
+        self.plan, self.accumulate, self.place = plan, accumulate, (rank, world)
         self.first = start[0] * plan.steps_per_epoch + start[1]
 
     def __len__(self):
@@ -121,28 +129,66 @@ class _EvaluationSpecs:
 def _start_worker(_):
     # Ctrl-C and a job manager's SIGTERM reach the whole process group; the main process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _outlive)
 
 
-def _loader(specs, make, workers, data, persistent):
+def _outlive(*_):
+    # Time for the main process to finish its step and save; a worker that nobody stops in that time ends itself.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(GRACE_SECONDS)
+
+
+def _loader(specs, make, workers, data):
     wds.utils.enforce_security = True
     pipeline = wds.DataPipeline(_Source(specs), wds.map(_Guarded(make)))
     options = {}
     if workers:
         # fork starts in 0.2 s where spawn takes 3 s, and shares the index; workers never touch the accelerator.
         context = 'fork' if sys.platform == 'linux' else None
-        options = {'prefetch_factor': data.prefetch, 'persistent_workers': persistent,
+        options = {'prefetch_factor': data.prefetch, 'persistent_workers': True,
                    'multiprocessing_context': context, 'worker_init_fn': _start_worker}
     # A generator of its own: the loader draws a number at each start, which must not come out of torch's global one.
     return wds.WebLoader(pipeline, batch_size=None, num_workers=workers, generator=torch.Generator(), **options)
 
 
+def _shut_down(iterator):
+    """Stop the workers of a loader's iterator for certain.
+
+    Not left to the garbage collector, since a traceback may hold the iterator for long; and a worker's death may
+    come to light, as a RuntimeError from torch's signal handler, in the middle of stopping the others.
+    """
+    with contextlib.suppress(RuntimeError):
+        iterator._shutdown_workers()
+    with contextlib.suppress(RuntimeError):
+        for worker in iterator._workers:
+            worker.join(timeout=1)
+    for worker in iterator._workers:
+        worker.kill()
+        worker.join()
+
+
+_started = weakref.WeakSet()
+
+
+def _close_at_exit(stream):
+    """Close a stream that nobody closed before multiprocessing waits for its workers (last registered, first run)."""
+    if not _started:
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
+    _started.add(stream)
+
+
+def _close_all():
+    for stream in list(_started):
+        stream.close()
+
+
 class _Stream:
     """An iterable over Batches, one iteration at a time, with workers that can be started early and stopped."""
 
-    def __init__(self, specs, make, workers, data, persistent):
+    def __init__(self, specs, make, workers, data):
         self._make, self._specs = make, specs
-        self._loader = _loader(specs, make, min(workers, len(specs)), data, persistent)
+        self._loader = _loader(specs, make, min(workers, len(specs)), data)
         self._items = self._ahead = None
 
     def __len__(self):
@@ -152,6 +198,7 @@ class _Stream:
         """Start the workers and wait for the first batch. Call it before CUDA or threads are used: workers fork."""
         if self._ahead is None:
             self._stop_items()
+            _close_at_exit(self)
             self._items = iter(self._loader)
             self._ahead = self._next()
 
@@ -165,7 +212,10 @@ class _Stream:
     def close(self):
         """Stop the workers and close the shards; iterating again starts them anew."""
         self._stop_items()
-        self._loader.pipeline[0]._iterator = None
+        loader = self._loader.pipeline[0]
+        iterator, loader._iterator = loader._iterator, None
+        if iterator is not None:
+            _shut_down(iterator)
         self._make.close()
 
     def _stop_items(self):
@@ -176,10 +226,11 @@ class _Stream:
     def _next(self):
         try:
             item = next(self._items, None)
-        except RuntimeError as error:
+        except (RuntimeError, EOFError, OSError) as error:
             death = reader_death(error)
             if death is None:
                 raise
+            self.close()
             raise death from None
         if isinstance(item, Failure):
             self.close()
@@ -202,12 +253,13 @@ class TrainStream(_Stream):
     One loader over all epochs: workers stay busy through a validation. Each item is a Batch of batch_size / (world *
     accumulate) rows. Raises SerError for a bad sample (data.on_error 'raise') or when more than data.max_bad of this
     rank's share are bad ('skip'); each bad sample is logged once.
+    seed: keys where long clips are cropped. place: accumulate, rank and world (1, 0 and 1 unless given).
     """
 
-    def __init__(self, index, plan, data, names, *, accumulate=1, rank=0, world=1, seed=0, start=(0, 0), workers=0):
-        specs = _TrainSpecs(plan, accumulate, (rank, world), start)
-        super().__init__(specs, TrainBatches(index, data, names, seed), workers, data, persistent=False)
-        self._share = len(plan.rows) / world
+    def __init__(self, index, plan, data, names, *, seed=0, start=(0, 0), workers=0, **place):
+        specs = _TrainSpecs(plan, start, **place)
+        super().__init__(specs, TrainBatches(index, data, names, seed), workers, data)
+        self._share = len(plan.rows) / place.get('world', 1)
         self._max_bad = data.max_bad
         self._bad = set()
 
@@ -233,4 +285,4 @@ class EvaluationStream(_Stream):
     def __init__(self, index, plan, data, names, *, rank=0, world=1, workers=0):
         make = EvaluationBatches(index, data, names)
         make.check_lengths(plan.rows)
-        super().__init__(_EvaluationSpecs(plan, (rank, world)), make, workers, data, persistent=workers > 0)
+        super().__init__(_EvaluationSpecs(plan, (rank, world)), make, workers, data)

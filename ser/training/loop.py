@@ -177,7 +177,7 @@ class Trainer:
     def _log_now_and_then(self):
         now = time.monotonic()
         self._steps_here += 1
-        if self._steps_here == 3:
+        if self._steps_here == 1:
             self.job.after_first_steps(self._seconds_left())
         if now - self._logged_at >= self.config.run.log_seconds:
             self._logged_at = now

@@ -13,7 +13,10 @@ from ser.errors import SerError
 from ser.evaluation.report import pool_folds
 from ser.evaluation.summary import summary_lines
 from ser.evaluation.tables import counted
+from ser.labels import label_set
+from ser.shards.index import build_index
 from ser.shards.protocols import fold_count, write_split_csv
+from ser.shards.stream import reader_death
 from ser.training.device import choose_device, set_deterministic
 from ser.training.distributed import start_world, stop_world
 from ser.training.finish import test_run
@@ -24,7 +27,7 @@ from ser.training.run import RunDirectory, environment, new_run_path, open_run
 
 log = logging.getLogger(__name__)
 DEMO_SHARDS = Path('data/demo')
-# What may differ when a run is resumed: where the data lies and how the machine is used, never what is computed.
+# What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'run.device',
              'run.threads', 'run.log_seconds', 'run.timeout_minutes', 'run.folder', 'run.name',
              'training.checkpoint_minutes', 'training.checkpoint_steps')
@@ -58,22 +61,32 @@ def _with_world(config, body):
     log.info('device %s: %s%s', device, reason, f', {world.size} ranks' if world.size > 1 else '')
     try:
         return body(world, device, reason)
+    except RuntimeError as error:
+        # Torch raises the death of a reader from its signal handler, wherever the main thread then is.
+        death = reader_death(error)
+        if death is None:
+            raise
+        raise death from error
     finally:
         stop_world(world)
 
 
 def _resumed_config(run, assignments, options):
     """The run's config with the changes that a resume allows. Raises SerError for any other."""
-    before, _ = open_run(run)
     config = load_config((str(Path(run) / 'config.yaml'),), assignments, options)
-    old, new = before.model_dump(mode='json'), config.model_dump(mode='json')
+    _refuse_changes(run, config)
+    return config
+
+
+def _refuse_changes(run, config):
+    """Raises SerError when `config` differs from the run's own in more than a resume allows."""
+    old, new = open_run(run)[0].model_dump(mode='json'), config.model_dump(mode='json')
     for section, values in new.items():
         for key, value in values.items():
             dotted = f'{section}.{key}'
             if value != old[section].get(key) and dotted not in RESUMABLE:
-                raise SerError(f'--resume {run}: {dotted} is {old[section].get(key)} in this run and cannot change to '
-                               f'{value}. What may change: {", ".join(RESUMABLE)}')
-    return config
+                raise SerError(f'{run}: {dotted} is {old[section].get(key)} in this run and cannot change to {value}. '
+                               f'What may change: {", ".join(RESUMABLE)}')
 
 
 def _sessions(world, device, reason, config, out, resume, all_folds, dry_run, offer):
@@ -141,8 +154,6 @@ def _train_and_test(job, run, resume, command):
 
 def _all_folds(world, device, reason, config, out):
     """Every fold of the protocol in turn, finished folds kept, then the scores over all test clips."""
-    from ser.labels import label_set
-    from ser.shards.index import build_index
 
     if not hasattr(config.protocol, 'fold'):
         raise SerError(f"--folds all: protocol '{config.protocol.kind}' has no folds. Use --protocol speaker-kfold or "
@@ -153,14 +164,15 @@ def _all_folds(world, device, reason, config, out):
     folder = Path(world.from_main(str(out or new_run_path(config.run))))
     runs = [folder / f'fold-{fold:02d}' for fold in range(1, folds + 1)]
     for fold, path in enumerate(runs, 1):
+        of_fold = config.model_copy(update={'protocol': config.protocol.model_copy(update={'fold': fold})})
+        started = world.from_main((path / 'config.yaml').is_file())
+        if started:
+            _refuse_changes(path, of_fold)
         if world.from_main(RunDirectory(path).finished):
             log.info('fold %d of %d: already done', fold, folds)
             continue
         log.info('fold %d of %d', fold, folds)
-        protocol = config.protocol.model_copy(update={'fold': fold})
-        job = prepare(config.model_copy(update={'protocol': protocol}), world, device)
-        started = world.from_main((path / 'config.yaml').is_file())
-        code = _one_run(job, path, reason, resume=path if started else None)
+        code = _one_run(prepare(of_fold, world, device), path, reason, resume=path if started else None)
         if code:
             return code
     if world.is_main:

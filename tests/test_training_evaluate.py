@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ser.errors import SerError
+from ser.models.contract import Output, SpeechModel
+from ser.shards.batch import Row, collate
+from ser.training.distributed import World
+from ser.training.evaluate import Evaluated, _join, evaluate_stream
+
+CPU = torch.device('cpu')
+
+
+class Loudness(nn.Module):
+    """Logits that tell how loud a clip is, so that every clip's probability is its own."""
+
+    def forward(self, views, mix=None):
+        return Output(torch.stack([views['x'], -views['x']], 1), {}, {})
+
+
+class First(nn.Module):
+    def forward(self, waveforms, lengths, draw=None):
+        return {'x': waveforms.float().mean(1) / 100}
+
+
+def rows(ids):
+    return [Row(i, np.full(1000, i, np.int16), i % 2, 1.0, f'k{i}') for i in ids]
+
+
+def evaluated(batches, expected):
+    model = SpeechModel(First(), Loudness())
+    return evaluate_stream(model, model.network, batches, World(), CPU, None, expected)
+
+
+def test_padding_does_not_count_and_rows_come_in_id_order():
+    found = evaluated([collate(rows([5, 3]), 4, 2000), collate(rows([4]), 4, 2000)], 3)
+    assert found.ids.tolist() == [3, 4, 5] and found.targets.tolist() == [1, 0, 1]
+    assert np.allclose(found.probabilities.sum(1), 1) and len(set(found.probabilities[:, 0])) == 3
+    expected = -np.log(found.probabilities[np.arange(3), found.targets]).mean()
+    assert found.loss == pytest.approx(expected)
+
+
+def test_windows_of_one_clip_are_averaged():
+    windows = [Row(7, np.full(1000, level, np.int16), 1, 1.0, 'k') for level in (-100, 300)]
+    found = evaluated([collate(windows, 2, 2000)], 1)
+    each = [evaluated([collate([window], 1, 2000)], 1).probabilities[0] for window in windows]
+    assert np.allclose(found.probabilities[0], np.mean(each, 0))
+
+
+def test_a_missing_clip_and_an_empty_part_are_errors():
+    with pytest.raises(SerError, match='saw 2 clips of 3'):
+        evaluated([collate(rows([1, 2]), 2, 2000)], 3)
+    with pytest.raises(SerError, match='saw no clip at all'):
+        _join([(np.empty(0), np.empty(0), np.empty(0))], 1)
+
+
+def test_ranks_join_as_one():
+    part = [(np.array([2, 0]), np.array([0, 1]), np.array([[.5, .5], [.1, .9]])),
+            (np.array([1]), np.array([1]), np.array([[.3, .7]]))]
+    joined = _join(part, 3)
+    assert joined.ids.tolist() == [0, 1, 2] and joined.probabilities[:, 0].tolist() == [.1, .3, .5]
+    assert isinstance(joined, Evaluated)
