@@ -8,6 +8,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True, scope='session')
+def _own_cache(tmp_path_factory):
+    """The index cache of the tests, so that they neither read nor fill the user's."""
+    os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('cache'))
+
+
 @pytest.fixture(scope='session')
 def real_corpora():
     """Folder with real RAVDESS and Emo-DB audio (`ravdess/`, `emodb/`); tests that need it skip without it."""

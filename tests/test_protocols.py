@@ -168,3 +168,15 @@ def test_the_split_is_written(tmp_path):
     keys = [index.rows[row].key for row in sorted(np.concatenate(list(split.parts.values())))]
     assert [line['key'] for line in lines] == keys
     assert Counter(line['part'] for line in lines) == {part: len(rows) for part, rows in split.parts.items()}
+
+
+def test_speakers_of_two_corpora_have_two_names(tmp_path):
+    one, two = (make_index(['03', '04'], corpus=corpus) for corpus in ('one', 'two'))
+    rows = (*one.rows, *(dataclasses.replace(row, key=f'{row.key}b', audio_sha256=f'{number + 99:064x}')
+                         for number, row in enumerate(two.rows)))
+    index = Index(one.shards, rows, Counter(), ())
+    assert {index.speaker_name(row) for row in rows} == {'one/03', 'one/04', 'two/03', 'two/04'}
+    split = make_split(index, SpeakerProtocol(valid_fraction=0.25, test_fraction=0.25), NAMES)
+    write_split_csv(tmp_path / 'split.csv', index, split)
+    assert ',one/03,' in (tmp_path / 'split.csv').read_text() and split.speaker_disjoint
+    assert {one.speaker_name(row) for row in one.rows} == {'03', '04'}

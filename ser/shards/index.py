@@ -74,6 +74,16 @@ class Index:
             digest.update(_line([getattr(row, name) for name in Row.__slots__]))
         return digest.hexdigest()
 
+    @functools.cached_property
+    def _several_corpora(self):
+        return len({str(row.metadata.get('corpus')) for row in self.rows}) > 1
+
+    def speaker_name(self, row):
+        """The speaker of a Row, as '<corpus>/<speaker>' where several corpora meet: they number speakers alike."""
+        if row.speaker is None or not self._several_corpora:
+            return row.speaker
+        return f"{row.metadata.get('corpus')}/{row.speaker}"
+
 
 def _line(values):
     return json.dumps(values, sort_keys=True, ensure_ascii=True).encode() + b'\n'

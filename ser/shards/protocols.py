@@ -83,7 +83,7 @@ def write_split_csv(path, index, split):
         writer.writerow(('key', 'speaker', 'label', 'part'))
         for number in sorted(part_of):
             row = index.rows[number]
-            writer.writerow((row.key, row.speaker or '', row.emotion, part_of[number]))
+            writer.writerow((row.key, index.speaker_name(row) or '', row.emotion, part_of[number]))
 
 
 def speaker_identity(row):
@@ -219,10 +219,11 @@ def _part_speakers(index, rows):
 
 
 def _speaker_disjoint(index, parts):
-    """Whether no two parts share a speaker; None where any speaker is unknown."""
-    speakers = [_part_speakers(index, rows) for rows in parts.values()]
-    everyone = set().union(*speakers)
-    return None if None in everyone else sum(map(len, speakers)) == len(everyone)
+    """Whether no test speaker is in training or validation; None where any speaker is unknown."""
+    speakers = {part: _part_speakers(index, rows) for part, rows in parts.items()}
+    if None in set().union(*speakers.values()):
+        return None
+    return not speakers['test'] & (speakers['train'] | speakers['valid'])
 
 
 def _describe(index, protocol, parts, disjoint, folds):

@@ -14,7 +14,7 @@ def predict_part(model, index, rows, names, stream, world, device, dtype):
     """Predictions of the clips `rows` (row numbers of the index) from a stream over them, on every rank."""
     evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, len(rows))
     members = [index.rows[i] for i in evaluated.ids]
-    return Predictions(keys=[row.key for row in members], speakers=[row.speaker for row in members],
+    return Predictions(keys=[row.key for row in members], speakers=[index.speaker_name(row) for row in members],
                        labels=[names[i] for i in evaluated.targets],
                        predicted=[names[i] for i in evaluated.probabilities.argmax(1)],
                        probabilities=evaluated.probabilities, names=names)
@@ -23,8 +23,9 @@ def predict_part(model, index, rows, names, stream, world, device, dtype):
 def test_run(job, run):
     """Score best.safetensors on the test part and write every file of the run; returns the metrics (rank 0)."""
     load_weights(run.path / 'best.safetensors', job.model)
-    predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.names,
-                               job.evaluation_stream('test'), job.world, job.device, job.dtype)
+    with job.evaluation_stream('test') as stream:
+        predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.names, stream,
+                                   job.world, job.device, job.dtype)
     if not job.world.is_main:
         return None
     predictions.write_csv(run.path / 'predictions.csv')

@@ -1,7 +1,6 @@
 """A config made ready to train: shards indexed, parts drawn, model built, first batch seen; nothing written yet."""
 
 import logging
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +67,7 @@ class Job:
                                 world=self.world.size, workers=self._workers(plan.steps))
 
     def _workers(self, steps):
-        return resolve_workers(self.config.data.workers, steps, os.cpu_count())
+        return resolve_workers(self.config.data.workers, steps)
 
     def after_first_steps(self, seconds_left):
         """Called once, when a few steps have shown how long the run will take."""
@@ -84,7 +83,7 @@ class Job:
             members = [rows[i] for i in self.split.parts[part]]
             counts = Counter(row.emotion for row in members)
             parts[part] = {'clips': len(members), 'classes': {name: counts[name] for name in self.names},
-                           'speakers': sorted({row.speaker for row in members if row.speaker is not None})}
+                           'speakers': sorted({self.index.speaker_name(row) for row in members} - {None})}
         return {'digest': self.index.digest, 'split': self.split.digest,
                 'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in self.index.shards],
                 'clips': len(rows), 'dropped': dict(self.dropped), 'ignored_members': dict(self.index.ignored),

@@ -80,6 +80,9 @@ class Trainer:
             return
         stream = self.job.train_stream((progress.epoch, progress.step))
         try:
+            # Readers fork: before the GPU and the threads of the first step are busy.
+            stream.start()
+            self.job.valid_stream.start()
             batches = iter(DeviceBatches(stream, self.device))
             while not progress.finished:
                 started = time.perf_counter()

@@ -189,6 +189,10 @@ def _describe(job):
     for part in PARTS:
         members = facts['parts'][part]
         log.info('%s: %s, %s', part, counted(members['clips'], 'clip'), counted(len(members['speakers']), 'speaker'))
+    for reason, count in sorted(job.index.ignored.items()):
+        log.info('shards: %s passed over: %s', counted(count, 'member'), reason)
+    for note in job.index.notes:
+        log.warning('shards: %s', note)
     for note in (job.split.description, *job.split.notes):
         log.info('protocol: %s', note)
     log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
