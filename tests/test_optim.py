@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -55,7 +56,7 @@ def test_cosine_warms_up_and_ends_at_its_final_share():
     assert factors[20] == pytest.approx(1.0)
     assert factors[60] == pytest.approx(0.1 + 0.9 * 0.5)
     assert factors[99] == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * 79 / 80)))
-    assert all(b <= a for a, b in zip(factors[20:], factors[21:], strict=False))
+    assert all(b <= a for a, b in itertools.pairwise(factors[20:]))
 
 
 def test_constant_is_constant_after_its_warm_up():
