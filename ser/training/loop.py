@@ -182,7 +182,9 @@ class Trainer:
         self._steps_here += 1
         if self._steps_here == 1:
             self.job.after_first_steps(self._seconds_left())
-        if now - self._logged_at >= self.config.run.log_seconds:
+        # The epoch's last step is in the line that ends the epoch.
+        last = self.progress.step == self.steps_per_epoch
+        if not last and now - self._logged_at >= self.config.run.log_seconds:
             self._logged_at = now
             log.info(self._line())
 
