@@ -1,11 +1,13 @@
 """`ser shards`, `tools/build_shards.py`: a corpus folder into WebDataset shards."""
 
-import argparse
 import sys
 import time
 
-from ser.errors import SerError
+from ser.command import DONE, SOME_BAD, Parser, log_to_terminal, run_command
 
+EPILOG = """\
+Plain tars of audio and JSON, with an index beside them. ser corpora lists the corpora.
+Exit code: 0 done, 1 done with some files unusable (listed in OUT/skipped.csv), 2 refused."""
 _SHOWN_SKIPS = 10
 
 
@@ -15,39 +17,28 @@ def _rate(text):
 
 
 def parser():
-    """The command's arguments."""
-    build = argparse.ArgumentParser(
-        prog='build_shards', allow_abbrev=False,
-        description='Build a corpus into WebDataset shards (plain tars of audio and JSON) with an index beside them.',
-        epilog='Exit codes: 0 done, 1 done with some files unusable (listed in OUT/skipped.csv), 2 refused.')
-    build.add_argument('corpus', metavar='CORPUS', help='ravdess, emodb, csv (a folder with a table), demo')
-    build.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
-    build.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
-    build.add_argument('--audio', default='flac', metavar='flac|wav|ogg', help='audio format (default flac)')
-    build.add_argument('--sample-rate', type=_rate, default=44100, metavar='HZ|keep',
-                       help='resample to HZ, or keep what each file has (default 44100)')
-    build.add_argument('--shard-size', type=int, default=None, metavar='SAMPLES',
-                       help='samples per shard (default 500)')
-    build.add_argument('--jobs', type=int, default=None, metavar='N', help='processes (default: all cores)')
-    build.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return build
+    """The command line of ser shards."""
+    p = Parser(prog='build_shards', description=__doc__, epilog=EPILOG)
+    p.add_argument('corpus', metavar='CORPUS', help='ravdess, emodb, csv (a folder with a table), demo')
+    p.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
+    p.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
+    p.add_argument('--audio', default='flac', metavar='flac|wav|ogg', help='audio format (default flac)')
+    p.add_argument('--sample-rate', type=_rate, default=44100, metavar='HZ|keep',
+                   help='resample to HZ, or keep what each file has (default 44100)')
+    p.add_argument('--shard-size', type=int, metavar='SAMPLES', help='samples per shard (default 500)')
+    p.add_argument('--jobs', type=int, metavar='N', help='processes (default: all cores)')
+    return p
 
 
 def main(argv=None):
     """Run the command; returns the exit code."""
-    options = parser().parse_args(argv)
-    try:
-        return _build(options)
-    except SerError as error:
-        if options.debug:
-            raise
-        print(f'build_shards: {error}', file=sys.stderr)
-        return 2
+    return run_command(_build, parser().parse_args(argv))
 
 
 def _build(options):
     from ser.shards.write import SHARD_SIZE, write_shards
 
+    log_to_terminal()
     started = time.monotonic()
     with Progress(sys.stderr) as progress:
         size = SHARD_SIZE if options.shard_size is None else options.shard_size
@@ -57,7 +48,7 @@ def _build(options):
     for line in report(summary):
         print(line)
     print(f'took {time.monotonic() - started:.1f} s')
-    return 1 if summary.bad else 0
+    return SOME_BAD if summary.bad else DONE
 
 
 def report(summary):

@@ -32,7 +32,7 @@ def main(argv=None):
 def _body(args):
     from ser.errors import SerError
     from ser.evaluation.summary import per_class_lines, summary_lines
-    from ser.evaluator import evaluate_folder, evaluate_shards
+    from ser.inference.evaluator import evaluate_folder, evaluate_shards
 
     for option, given in (('--out', args.out), ('--device', args.device), ('--set', args.assignments)):
         if given and not args.shards:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: temporary name, fsync, rename; and their sha256."""
+"""Files that are whole or absent: temporary name, fsync, rename; their sha256; and the order of their names."""
 
 import contextlib
 import csv
@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import os
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 from ser.errors import SerError
 
@@ -15,6 +16,16 @@ def sha256_of(path):
     """Hex sha256 of a file."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def natural(name):
+    """Sort key of a name or path: folder by folder, case-insensitive, runs of digits as numbers; equal only if equal.
+
+    `a-2` comes before `a-10`. For speakers as well as files.
+    """
+    parts = [[(0, int(piece), '') if piece.isdecimal() else (1, 0, piece) for piece in re.split(r'(\d+)', part.lower())
+              if piece] for part in PurePosixPath(name).parts]
+    return parts, name
 
 
 def write_whole(path, content):
@@ -32,7 +43,7 @@ def write_whole(path, content):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,7 +65,10 @@ def write_rows(path, rows):
     write_whole(path, text.getvalue())
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
+    """Put a folder's entries on the disk, so that a rename outlives a crash; Windows cannot and need not."""
+    if os.name == 'nt':
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -63,10 +77,14 @@ def _sync_folder(folder):
 
 
 def write_with_digest(path, data):
-    """`write_whole` with `<name>.sha256` beside it, written first: a file with no digest never verifies."""
-    path = Path(path)
-    write_whole(path.with_name(path.name + '.sha256'), f'{hashlib.sha256(data).hexdigest()}  {path.name}\n')
+    """`write_whole` with `<name>.sha256` beside it, written first: a file with no digest never verifies.
+
+    Returns the sha256 (hex).
+    """
+    path, digest = Path(path), hashlib.sha256(data).hexdigest()
+    write_whole(path.with_name(path.name + '.sha256'), f'{digest}  {path.name}\n')
     write_whole(path, data)
+    return digest
 
 
 def verifies(path):

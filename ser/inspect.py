@@ -32,7 +32,7 @@ def _body(args):
 
     from ser.config.load import load_config
     from ser.errors import SerError
-    from ser.recordings import find_recordings
+    from ser.inference.recordings import find_recordings
     from ser.training.run import open_run
 
     recordings = find_recordings(args.files)
@@ -42,7 +42,7 @@ def _body(args):
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SerError(f'--out {out}: no folder can be made there ({error.strerror}). Choose another') from None
-    from ser.inspection import Inspector, inspect_recording, output_stems
+    from ser.inference.inspection import Inspector, inspect_recording, output_stems
 
     log_to_terminal()
     inspector = Inspector(config)

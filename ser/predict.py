@@ -28,10 +28,10 @@ def main(argv=None):
 
 
 def _body(args):
-    from ser.recordings import find_recordings
+    from ser.inference.recordings import find_recordings
 
     recordings = find_recordings(args.files)
-    from ser.predictor import FORMATS, Predictor, trained_on_synthetic_speech
+    from ser.inference.predictor import FORMATS, Predictor, trained_on_synthetic_speech
 
     log_to_terminal(quiet=True)
     predictor = Predictor(args.model, args.device)

@@ -1,8 +1,10 @@
 """`python -m ser.train`: train, select on validation, score the test part once, write the run directory."""
 
+import os
 import sys
 
-from ser.command import Parser, add_config_options, run_command
+from ser.command import Parser, add_config_options, log_to_terminal, run_command
+from ser.errors import SerError
 
 EPILOG = """\
 With no option at all it makes a small synthetic corpus (data/demo) and trains a small model on it: two minutes on two
@@ -32,13 +34,31 @@ def main(argv=None):
     args = parser().parse_args(argv)
 
     def body(args):
+        _check(args)
+        log_to_terminal(quiet=int(os.environ.get('RANK', 0)) > 0)
         # torch and friends take seconds to import: --help and a mistyped option need none of them.
-        from ser.training.session import train
+        from ser.config.load import load_config
+        from ser.training.folds import all_folds
+        from ser.training.session import new_session, resume_session
 
-        return train(args.assignments, _options(args), config=args.config, out=args.out, resume=args.resume,
-                     all_folds=args.folds == 'all', dry_run=args.dry_run)
+        options = _options(args)
+        if args.resume is not None:
+            return resume_session(args.resume, args.assignments, options)
+        config = load_config((args.config or ('base' if args.shards else 'demo'),), args.assignments, options)
+        if args.folds:
+            return all_folds(config, args.out)
+        return new_session(config, args.out, args.dry_run, offer_small=args.config is None)
 
     return run_command(body, args)
+
+
+def _check(args):
+    """Raises SerError for options that do not go together."""
+    if args.resume is not None and (args.out or args.config or args.folds or args.dry_run):
+        raise SerError('--resume takes its config and place from the run: it goes with --shards, --device and --set '
+                       'of data.workers and the like, not with --out, --config, --folds or --dry-run')
+    if args.folds and args.dry_run:
+        raise SerError('--dry-run shows one run: leave out --folds, and choose a fold with --set protocol.fold=2')
 
 
 def _options(args):

@@ -1,6 +1,8 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import soundfile
 
 from ser.build_shards import Progress, main
+from ser.errors import SerError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,14 +58,42 @@ def test_a_refusal_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, wo
     monkeypatch.chdir(tmp_path)
     assert main(list(words)) == 2
     error = capsys.readouterr().err
-    assert message in error and error.count('\n') == 1
+    assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert not (tmp_path / 'out').exists()
 
 
-def test_abbreviations_are_not_accepted(capsys):
+def test_abbreviations_are_not_accepted_and_the_nearest_option_is_named(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(['demo', '-', 'out', '--sample', '44100'])
     assert stopped.value.code == 2
+    assert "Did you mean '--sample-rate'?" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(SerError, match='no such folder'):
+        main(['ravdess', str(tmp_path / 'none'), str(tmp_path / 'out'), '--debug'])
+
+
+def test_a_reader_that_goes_away_is_no_error(source, tmp_path):
+    with subprocess.Popen([sys.executable, ROOT / 'tools' / 'build_shards.py', 'ravdess', source, tmp_path / 'out'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert (process.wait(timeout=120), process.stderr.read()) == (0, '')
+    assert (tmp_path / 'out' / 'shards.json').is_file()
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
+    out = tmp_path / 'out'
+    with subprocess.Popen([sys.executable, ROOT / 'tools' / 'build_shards.py', 'demo', '-', out, '--jobs', '1'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob('.*/*.tar')) and time.monotonic() < deadline:
+            assert process.poll() is None, 'the build was over before it could be stopped'
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, told = process.communicate(timeout=60)
+    assert (process.returncode, said, told) == (130, '', 'stopped\n')
+    assert not out.exists()
 
 
 def test_help_is_quick_and_loads_nothing_heavy():

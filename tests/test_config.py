@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from ser.config.describe import commented_yaml, json_schema
 from ser.config.load import load_config, load_resolved, to_yaml
@@ -118,6 +119,17 @@ BAD_VALUES = [
     ('data.labels=[a, no]', "data.labels is ['a', False]: should be 'auto', or should be text"),
     ('run.device=gpu', "run.device is 'gpu': should be 'auto', 'cpu', 'cuda' or 'mps'"),
     ('training=3', 'training is 3: a mapping is wanted'),
+    ('data=5', 'data is 5: a mapping is wanted'),
+    ('data=null', 'data is None: a mapping is wanted'),
+    ('data=', 'data is None: a mapping is wanted'),
+    ('data=[a.tar]', "data is ['a.tar']: a mapping is wanted"),
+    ('data.valid_shards=5', 'data.valid_shards is 5: should be a list'),
+    ('run.name=a/b', "run.name is 'a/b': should be a plain file name"),
+    ('run.name=..', "run.name is '..': should be a plain file name"),
+    ('run.name=""', "run.name is '': should be a plain file name"),
+    ('run.name="a\\\\b"', 'should be a plain file name of at most 200 bytes; run.folder says where'),
+    ('run.name="a\\nb"', 'should be a plain file name'),
+    ('run.name=' + 'x' * 201, 'should be a plain file name'),
     ('training.ema=no', 'training.ema is False: a number is wanted'),
     ('features.image.mean=[1, 2]', 'has too few entries'),
     ('model.views.x={backbone: {name: a}}', "model.views.x.backbone: 'kind' is missing. Allowed: timm, mvitv2"),
@@ -141,6 +153,10 @@ BAD_FILES = [
     ('a: !!python/object/apply:os.system [ls]', 'could not determine a constructor'),
     ('- 1\n- 2', 'a config is a mapping of sections, not a list'),
     ('yes: 3', 'is not text (quote it)'),
+    ('data: null', 'mine.yaml: data is None: a mapping is wanted'),
+    ('data:', 'mine.yaml: data is None: a mapping is wanted'),
+    ('data: path', "mine.yaml: data is 'path': a mapping is wanted"),
+    ('run: {name: a/b}', "mine.yaml: run.name is 'a/b': should be a plain file name"),
     ('extends: 3', "'extends' takes a name or a list of names"),
     ('extends: mine.yaml', "'extends' goes in a circle: mine.yaml"),
     ('extends: nothere', "unknown preset 'nothere'"),
@@ -154,6 +170,18 @@ def test_a_bad_file_is_named_with_the_remedy(tmp_path, text, message):
     with pytest.raises(SerError) as caught:
         load_config((write(tmp_path, text),))
     assert message in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_an_option_does_not_hide_a_section_that_is_no_mapping(tmp_path):
+    with pytest.raises(SerError, match=r"mine\.yaml: data is 'shards/': a mapping is wanted"):
+        load_config((write(tmp_path, 'data: shards/'),), (), {'--shards': ('data.shards', ['a.tar'])})
+    with pytest.raises(SerError, match='--set: data is 5: a mapping is wanted'):
+        load_config(('base',), ['data=5', 'data.workers=0'])
+
+
+def test_names_of_runs_that_are_file_names():
+    for name in ('ser', 'Emo-DB 5 folds', 'é.1', '1e3x', '.hidden'):
+        assert load_config(('base',), [f'run.name={name}']).run.name == name
 
 
 def test_an_unknown_preset_names_the_nearest():
@@ -183,5 +211,35 @@ def test_presets_missing_from_both_places_is_a_damaged_installation(tmp_path):
 
 def test_the_schema_is_json_and_describes_keys():
     schema = json.loads(json_schema())
-    assert set(schema['properties']) == set(Config.model_fields)
-    assert 'description' in schema['$defs']['CqtConfig']['properties']['hop_length']
+    assert set(schema['properties']) == {'extends', *Config.model_fields}
+    hop = schema['$defs']['CqtConfig']['properties']['hop_length']
+    assert 'description' in hop and hop['exclusiveMinimum'] == 0
+
+
+@pytest.fixture(scope='module')
+def schema():
+    jsonschema = pytest.importorskip('jsonschema')
+    jsonschema.Draft202012Validator.check_schema(json.loads(json_schema()))
+    return jsonschema.Draft202012Validator(json.loads(json_schema()))
+
+
+@pytest.mark.parametrize('name', preset_names())
+def test_the_schema_accepts_every_preset_as_written_and_resolved(schema, name):
+    schema.validate(yaml.safe_load((preset_folder() / f'{name}.yaml').read_text()))
+    schema.validate(yaml.safe_load(to_yaml(load_config((name,)))))
+
+
+@pytest.mark.parametrize('text', [
+    '{}', 'extends: base', 'extends: [base, ./mine.yaml]', 'training: {loss: {label_smoothing: 0.1}}',
+    'training: {loss: {gamma: 3}}', 'training: {optimizer: {kind: parts, parts: {mel: {lr: 0.1}}}}',
+    'model: {views: {cqt: null, mfcc: {backbone: {name: resnet18}}}}', 'model: {fusion: {kind: gmu}}',
+    'protocol: {fold: 3}', 'features: {image: {time: {seconds: 4}}}', 'data: {labels: auto, workers: 0}'])
+def test_the_schema_accepts_what_only_changes_a_key(schema, text):
+    schema.validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize('text', [
+    'extends: 3', 'extends: [1]', 'trainng: {}', 'training: {epohs: 3}', 'training: {epochs: -1}', 'data: null',
+    'training: {loss: {label_smoothng: 0.1}}', 'model: {fusion: {kind: gmuu}}', 'run: {device: gpu}'])
+def test_the_schema_refuses_what_is_wrong_in_any_config(schema, text):
+    assert not schema.is_valid(yaml.safe_load(text))

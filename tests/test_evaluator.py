@@ -11,9 +11,9 @@ import pytest
 
 from ser.errors import SerError
 from ser.evaluation.predictions import read_csv
-from ser.evaluator import evaluate_folder, evaluate_shards, fold_runs, shards_name
-from ser.predictor import Predictor
-from ser.recordings import Named
+from ser.inference.evaluator import evaluate_folder, evaluate_shards, fold_runs, shards_name
+from ser.inference.predictor import Predictor
+from ser.inference.recordings import Named
 from ser.shards.index import Shard
 from tests.shard_factory import EMOTIONS, make_shards
 from tests.test_report import make_run

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from ser.errors import SerError
-from ser.files import sha256_of, verifies, write_json, write_whole, write_with_digest
+from ser.files import natural, sha256_of, sync_folder, verifies, write_json, write_whole, write_with_digest
 
 
 def test_a_file_is_whole_and_leaves_no_temporary(tmp_path):
@@ -60,3 +60,20 @@ def test_a_file_where_a_folder_should_be_is_an_error_for_people(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(SerError, match='cannot be written'):
         write_whole(tmp_path / 'file' / 'a.txt', 'x')
+
+
+def test_natural_order_compares_numbers_as_numbers_and_is_total():
+    names = ['s10', 's2', 'S1', 's1', 's01', 'a/2', 'a/10', 'a-1', '²', 'sé', '']
+    assert sorted(names, key=natural) == sorted(names[::-1], key=natural)
+    assert sorted(['s10', 's2', 'S1'], key=natural) == ['S1', 's2', 's10']
+    assert sorted(['s10', 's9', 's09', 'a'], key=natural) == ['a', 's09', 's9', 's10']
+    assert sorted(['a-10.tar', 'a-2.tar', 'B/1', 'a/10', 'a/9'], key=natural) == ['a/9', 'a/10', 'a-2.tar', 'a-10.tar',
+                                                                                  'B/1']
+
+
+def test_a_folder_is_put_on_the_disk_and_one_that_is_missing_is_an_error(tmp_path):
+    before = set(os.listdir('/dev/fd')) if os.path.isdir('/dev/fd') else set()
+    sync_folder(tmp_path)
+    assert not before or set(os.listdir('/dev/fd')) == before
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / 'none')

@@ -15,6 +15,7 @@ from ser.config.model import (
     GmuFusion,
     HadamardFusion,
     LowRankBilinearFusion,
+    SelfAttentionFusion,
 )
 from ser.errors import SerError
 from ser.models.fusion import build_fusion, wants_tokens
@@ -70,10 +71,20 @@ def attend(queries, context, w, name, heads):
     return linear(mixed, w, f'{name}.out_proj'), weights.mean(1)
 
 
+def gelu(x):
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
 def feed(x, w, name):
-    h = linear(x, w, f'{name}.0')
-    h = h * 0.5 * (1 + np.vectorize(math.erf)(h / math.sqrt(2)))
-    return linear(h, w, f'{name}.3')
+    return linear(gelu(linear(x, w, f'{name}.0')), w, f'{name}.3')
+
+
+def encode(x, w, name, heads):
+    """A pre-norm Transformer encoder layer; (output, weights averaged over heads)."""
+    normed = layer_norm(x, w, f'{name}.attention_norm')
+    attended, weights = attend(normed, normed, w, f'{name}.attention', heads)
+    x = x + attended
+    return x + feed(layer_norm(x, w, f'{name}.feed_norm'), w, f'{name}.feed'), weights
 
 
 def test_concat_takes_any_number_of_views():
@@ -115,10 +126,7 @@ def test_attention_over_view_tokens(widths):
     x = x + w['types']
     attention = []
     for i in range(2):
-        normed = layer_norm(x, w, f'layers.{i}.attention_norm')
-        attended, weights = attend(normed, normed, w, f'layers.{i}.attention', 2)
-        x = x + attended
-        x = x + feed(layer_norm(x, w, f'layers.{i}.feed_norm'), w, f'layers.{i}.feed')
+        x, weights = encode(x, w, f'layers.{i}', 2)
         attention.append(weights)
     check(fusion, inputs, x.reshape(3, -1), attention=np.stack(attention, 1))
 
@@ -157,21 +165,28 @@ def test_gmu():
     check(fusion, inputs, g * z1 + (1 - g) * z2, gate=g)
 
 
-@pytest.mark.parametrize('merge', ['concat', 'add', 'gated'])
-def test_cross_attention(merge):
-    config = CrossAttentionFusion(width=8, layers=2, heads=2, dropout=0.0, merge=merge)
-    fusion, inputs, w, (a, b) = case(config, (5, 8), (4, 6))
-    b = linear(b, w, 'projections.1')
-
-    def look(x, context, name):
+def look(x, context, w, name, norm):
+    """One direction of cross-attention; (the looking view, weights averaged over heads)."""
+    if norm == 'pre':
         context = layer_norm(context, w, f'{name}.context_norm')
         attended, weights = attend(layer_norm(x, w, f'{name}.query_norm'), context, w, f'{name}.attention', 2)
         x = x + attended
         return x + feed(layer_norm(x, w, f'{name}.feed_norm'), w, f'{name}.feed'), weights
+    attended, weights = attend(x, context, w, f'{name}.attention', 2)
+    x = layer_norm(x + attended, w, f'{name}.attention_norm')
+    return layer_norm(x + feed(x, w, f'{name}.feed'), w, f'{name}.feed_norm'), weights
 
+
+@pytest.mark.parametrize('norm', ['pre', 'post'])
+@pytest.mark.parametrize('merge', ['concat', 'add', 'gated', 'project'])
+def test_cross_attention(merge, norm):
+    """The second view looks at the first as just updated."""
+    config = CrossAttentionFusion(width=8, layers=2, heads=2, dropout=0.0, merge=merge, norm=norm)
+    fusion, inputs, w, (a, b) = case(config, (5, 8), (4, 6))
+    b = linear(b, w, 'projections.1')
     for i in range(2):
-        a, first = look(a, b, f'first.{i}')
-        b, second = look(b, a, f'second.{i}')
+        a, first = look(a, b, w, f'first.{i}', norm)
+        b, second = look(b, a, w, f'second.{i}', norm)
     a, b = a.mean(1), b.mean(1)
     details = {'attention_1': first, 'attention_2': second}
     expected = np.concatenate([a, b], 1)
@@ -180,8 +195,29 @@ def test_cross_attention(merge):
     if merge == 'gated':
         details['gate'] = sigmoid(linear(expected, w, 'gate'))
         expected = details['gate'] * a + (1 - details['gate']) * b
+    if merge == 'project':
+        expected = gelu(layer_norm(linear(expected, w, 'project.0'), w, 'project.1'))
     check(fusion, inputs, expected, **details)
     assert first.shape == (3, 5, 4)
+
+
+@pytest.mark.parametrize('shapes', [[(5, 8)], [(5, 8), (4, 6)], [(5, 8), (4, 6), (3, 4)]], ids=len)
+def test_self_attention(shapes):
+    fusion, inputs, w, maps = case(SelfAttentionFusion(layers=2, heads=2, dropout=0.0), *shapes)
+    pooled, details = [], {}
+    for view, x in enumerate(maps):
+        for layer in range(2):
+            x, details[f'attention_{view + 1}'] = encode(x, w, f'views.{view}.{layer}', 2)
+        pooled.append(x.mean(1))
+    check(fusion, inputs, np.concatenate(pooled, 1), **details)
+    assert fusion.views[0][0].feed[0].out_features == 4 * 8
+
+
+def test_self_attention_does_not_see_the_order_of_tokens_nor_other_views():
+    fusion, (a, b), _, _ = case(SelfAttentionFusion(heads=2, dropout=0.0), (5, 8), (4, 6))
+    fused = fusion([a, b])[0]
+    torch.testing.assert_close(fusion([a.flip(1), b])[0], fused, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fusion([a, b + 1])[0][:, :8], fused[:, :8])
 
 
 @pytest.mark.parametrize(('config', 'width'), [
@@ -189,14 +225,17 @@ def test_cross_attention(merge):
     (GatedChannelFusion(), 1536), (GatedChannelFusion(complementary=False), 1536), (AttnTokensFusion(), 1536),
     (HadamardFusion(), 2304), (HadamardFusion(mode='prod'), 768), (LowRankBilinearFusion(), 768), (GmuFusion(), 768),
     (CrossAttentionFusion(), 1536), (CrossAttentionFusion(merge='add'), 768),
-    (CrossAttentionFusion(merge='gated'), 768)])
+    (CrossAttentionFusion(merge='gated'), 768), (CrossAttentionFusion(merge='project', norm='post'), 768),
+    (SelfAttentionFusion(), 1536)])
 def test_published_output_widths(config, width):
     with torch.device('meta'):
         assert build_fusion(config, (768, 768)).width == width
 
 
 @pytest.mark.parametrize('config', [AttnTokensFusion(width=8, heads=2, dropout=0.5), HadamardFusion(dropout=0.5),
-                                    LowRankBilinearFusion(dropout=0.5), CrossAttentionFusion(width=8, heads=2)])
+                                    LowRankBilinearFusion(dropout=0.5), CrossAttentionFusion(width=8, heads=2),
+                                    CrossAttentionFusion(width=8, heads=2, norm='post', merge='project'),
+                                    SelfAttentionFusion(heads=2)])
 def test_dropout_acts_in_training_only(config):
     shape = (4, 8) if wants_tokens(config) else (8,)
     fusion, inputs, _, _ = case(config, shape, shape)
@@ -208,7 +247,7 @@ def test_dropout_acts_in_training_only(config):
 @pytest.mark.parametrize('config', PAIR_ONLY, ids=lambda config: config.kind)
 @pytest.mark.parametrize('views', [1, 3])
 def test_fusions_of_two_views_refuse_other_numbers(config, views):
-    allowed = 'concat' if views == 1 else 'concat, attn2token'
+    allowed = 'concat, self_attention' if views == 1 else 'concat, attn2token, self_attention'
     with pytest.raises(SerError) as error:
         build_fusion(config, (8,) * views)
     assert str(error.value) == (f"model.fusion: '{config.kind}' fuses two views, the model has {views}. "
@@ -216,7 +255,7 @@ def test_fusions_of_two_views_refuse_other_numbers(config, views):
 
 
 def test_attention_tokens_refuse_a_single_view():
-    with pytest.raises(SerError, match=r"fuses two or more views, the model has 1\. Allowed for 1: concat$"):
+    with pytest.raises(SerError, match=r"fuses two or more views, the model has 1\. Allowed for 1: concat, self_attention$"):
         build_fusion(AttnTokensFusion(), (8,))
 
 
@@ -227,7 +266,8 @@ def test_equal_widths_are_asked_for(config, remedy):
         build_fusion(config, (8, 6))
 
 
-@pytest.mark.parametrize('config', [AttnTokensFusion(width=10, heads=3), CrossAttentionFusion(width=10, heads=3)])
+@pytest.mark.parametrize('config', [AttnTokensFusion(width=10, heads=3), CrossAttentionFusion(width=10, heads=3),
+                                    SelfAttentionFusion(heads=3)])
 def test_heads_must_divide_the_width(config):
     with pytest.raises(SerError, match='heads 3 does not divide width 10'):
         build_fusion(config, (10, 10))

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ser.config.data import DataConfig
+from ser.config.protocol import SpeakerProtocol
 from ser.config.schema import Config
-from ser.heard import Heard, heard_by, overlap_notes, speakers_disjoint
+from ser.inference.heard import Heard, heard_by, overlap_notes, speakers_disjoint
 from ser.shards.index import Row, build_index
+from ser.shards.protocols import make_split, speaker_identity, write_split_csv
 from ser.training.run import open_run
-from tests.shard_factory import make_shards
+from tests.shard_factory import make_shards, sample, write_tar
 from tests.tiny_run import tiny_run  # noqa: F401
 
 
@@ -83,3 +86,67 @@ def test_other_speakers_of_the_same_corpus_are_new(tiny_run, tmp_path):  # noqa:
     rows = build_index(Config().data.model_copy(update={'shards': (str(Path(tmp_path)),)})).rows
     found = heard_by(tiny_run.path, config, names, {'test'})
     assert speakers_disjoint(rows, found) is True and overlap_notes(rows, found) == ()
+
+
+def two_corpora(folder, first_speaker=1, n_speakers=4):
+    """Shards of the corpora `one` and `two`, whose speakers have the same names; returns the folder."""
+    for corpus in ('one', 'two'):
+        write_tar(folder / f'{corpus}.tar', [
+            member for speaker in range(first_speaker, first_speaker + n_speakers) for emotion in ('happy', 'sad')
+            for member in sample(f'{corpus}-{speaker:02d}-{emotion}-{first_speaker}', hash_of(corpus, speaker, emotion),
+                                 corpus=corpus, speaker=f'{speaker:02d}', emotion=emotion, raw_label=emotion)])
+    return folder
+
+
+def hash_of(*words):
+    return sum(ord(letter) * (i + 1) for i, letter in enumerate(repr(words)))
+
+
+def split_run(run, shards):
+    """The files of a run on `shards` that heard_by reads; returns (its config, class names, split)."""
+    config = Config().model_copy(update={'data': DataConfig(shards=(str(shards),))})
+    index = build_index(config.data)
+    split = make_split(index, SpeakerProtocol(valid_fraction=0.25, test_fraction=0.25), ('happy', 'sad'))
+    run.mkdir()
+    write_split_csv(run / 'split.csv', index, split)
+    (run / 'data.json').write_text(json.dumps({'digest': index.digest}))
+    return config, ('happy', 'sad'), {part: {speaker_identity(index.rows[i]) for i in rows}
+                                      for part, rows in split.parts.items()}
+
+
+@pytest.mark.parametrize('moved', [False, True])
+@pytest.mark.parametrize('corpora', [{'one'}, {'one', 'two'}])
+def test_a_run_on_two_corpora_knows_its_speakers_with_and_without_its_shards(tmp_path, moved, corpora):
+    config, names, speakers = split_run(tmp_path / 'run', two_corpora(tmp_path / 'shards'))
+    assert '/' in (tmp_path / 'run' / 'split.csv').read_text()
+    if moved:
+        (tmp_path / 'shards').rename(tmp_path / 'elsewhere')
+    found = heard_by(tmp_path / 'run', config, names, corpora)
+    assert (found.audio is None) is moved and found.speakers == speakers['train'] | speakers['valid']
+    # New clips, of speakers that it was trained on, of one that it was not, and of the other corpus' namesakes.
+    for corpus, speaker in speakers['train']:
+        assert speakers_disjoint([row('new', speaker, corpus)], found) is False
+    for corpus, speaker in speakers['test']:
+        assert speakers_disjoint([row('new', speaker, corpus)], found) is True
+        assert speakers_disjoint([row('new', speaker, 'third')], found) is True
+
+
+@pytest.mark.parametrize(('key', 'speaker', 'known', 'expected'), [
+    ('one-a', '03', {'one'}, {('one', '03')}),
+    ('one-a', 'one/03', {'one'}, {('one', '03')}),
+    ('two-a', 'two/03', {'one'}, {('two', '03')}),
+    ('clip7', 'one/03', {'one'}, {('one', '03')}),
+    ('clip7', 'None/03', {'one'}, {('', '03')}),
+    ('clip7', '03', {'one'}, {('', '03')}),
+    ('03-a', '03', {'one'}, {('', '03')}),
+    ('clip7', 'team/03', {'one'}, {('', 'team/03')}),
+    ('one-a', 'team/03', {'one'}, {('one', 'team/03')}),
+    ('one-a', 'two/03', {'one', 'two'}, {('one', 'two/03'), ('two', '03')}),
+    ('one-b-a', 'one-b/03', {'one', 'one-b'}, {('one-b', '03')}),
+    ('clip7', '/03', {'one'}, {('', '/03')}),
+    ('one-a', None, {'one'}, {None}),
+])
+def test_how_a_speaker_of_split_csv_is_read(tmp_path, key, speaker, known, expected):
+    (tmp_path / 'split.csv').write_text(f'key,speaker,label,part\n{key},{speaker or ""},happy,train\n')
+    config = Config().model_copy(update={'data': DataConfig(shards=(str(tmp_path / 'gone'),))})
+    assert heard_by(tmp_path, config, ('happy', 'sad'), known).speakers == expected

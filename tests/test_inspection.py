@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ser.config.load import load_config
-from ser.inspection import Inspector, band_ticks, note_of, output_stems, slaney_mel
-from ser.recordings import Named
+from ser.inference.inspection import Inspector, band_ticks, note_of, output_stems, slaney_mel
+from ser.inference.recordings import Named
 from tests.shard_factory import tone
 
 SMALL = ('data.sample_rate=16000', 'features.sample_rate=16000', 'features.image.size=32', 'features.mel.n_fft=1024',

@@ -3,7 +3,9 @@ import time
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
+from ser.config.augment import MixupConfig
 from ser.config.features import FeaturesConfig, ImageConfig
 from ser.config.model import (
     AttnTokensFusion,
@@ -19,12 +21,13 @@ from ser.config.model import (
     MaxMVitConfig,
     MvitBackbone,
     ResidualHead,
+    SelfAttentionFusion,
     TimmBackbone,
     ViewConfig,
 )
 from ser.config.schema import Config
 from ser.errors import SerError
-from ser.features.mixup import Mix
+from ser.features.mixup import Mix, draw_mix
 from ser.models import MODELS, build_model
 from ser.models.maxmvit import build_network, features_of_views
 
@@ -55,7 +58,9 @@ def count(parameters):
 @pytest.mark.parametrize('fusion', [
     ConcatFusion(), GatedScalarFusion(mode='sum'), GatedChannelFusion(), AttnTokensFusion(**SMALL, feedforward=16),
     HadamardFusion(width=16), LowRankBilinearFusion(rank=4, width=16), GmuFusion(width=16),
-    CrossAttentionFusion(**SMALL, layers=1, merge='gated')], ids=lambda fusion: fusion.kind)
+    CrossAttentionFusion(**SMALL, layers=1, merge='gated'),
+    CrossAttentionFusion(**SMALL, layers=1, merge='project', norm='post'), SelfAttentionFusion(heads=2)],
+    ids=lambda fusion: fusion.kind)
 def test_every_fusion_trains_every_parameter(fusion):
     model = network(fusion=fusion, head=ResidualHead(hidden=8))
     output = model(images())
@@ -79,6 +84,8 @@ def test_image_channels(channels):
 def test_one_view_and_three_views():
     alone = network({'mel': ViewConfig(backbone=MVIT)})
     assert alone(images(['mel'])).logits.shape == (4, 3)
+    attending = network({'mel': ViewConfig(backbone=MVIT)}, fusion=SelfAttentionFusion(heads=2))
+    assert attending(images(['mel'])).details['attention_1'].shape == (4, 4, 4)
     views = {**PAIR, 'tone': ViewConfig(feature='chroma', backbone=MVIT)}
     three = network(views, fusion=AttnTokensFusion(**SMALL))
     assert list(three.parts()) == ['cqt', 'mel', 'tone', 'fusion', 'head']
@@ -196,28 +203,42 @@ def test_views_that_cannot_be(views, message):
     assert str(error.value) == message
 
 
-def test_null_removes_a_view_and_a_lone_view_needs_concat():
+def test_null_removes_a_view_and_a_lone_view_has_no_pair_to_fuse():
     views = {'cqt': None, 'mel': ViewConfig(backbone=MVIT)}
     assert features_of_views(MaxMVitConfig(views=views)) == {'mel': 'mel'}
     with pytest.raises(SerError, match="'gmu' fuses two views, the model has 1"):
         network(views, fusion=GmuFusion())
 
 
-def test_mixing_does_not_compile_anew_for_every_share():
-    from torch._dynamo.testing import CompileCounter
+@pytest.fixture
+def compiler():
+    torch._dynamo.reset()
+    yield torch.compile
+    torch._dynamo.reset()
 
-    torch._dynamo.reset()
-    model = network({'mel': ViewConfig(backbone=MVIT)})
+
+def test_one_graph_serves_every_share_of_a_mix(compiler):
     counter = CompileCounter()
-    compiled = torch.compile(model, backend=counter)
+    compiled = compiler(network({'mel': ViewConfig(backbone=MVIT)}), backend=counter, fullgraph=True)
     compiled(images(['mel']))
-    assert counter.frame_count == 1
-    counts = []
-    for share in (0.1, 0.2, 0.3, 0.4):
-        compiled(images(['mel']), Mix(torch.tensor([1, 0, 3, 2]), share))
-        counts.append(counter.frame_count)
-    assert len(set(counts)) == 1
-    torch._dynamo.reset()
+    for step in range(4):
+        compiled(images(['mel']), draw_mix(MixupConfig(alpha=1.0), torch.ones(4), 0, step, 0).to('cpu'))
+    assert counter.frame_count == 2
+
+
+def test_compiled_recomputation_gives_the_same_gradients_and_statistics(compiler):
+    plain = network(head=BatchNormHead(hidden=8, dropout=0.0))
+    recomputed = copy.deepcopy(plain)
+    recomputed.set_gradient_checkpointing(True)
+    compiled = compiler(recomputed, backend='aot_eager', fullgraph=True)
+    for _ in range(2):
+        for model in (plain, compiled):
+            model.zero_grad()
+            model(images()).logits.square().sum().backward()
+        for (name, parameter), other in zip(plain.named_parameters(), recomputed.parameters(), strict=True):
+            torch.testing.assert_close(other.grad, parameter.grad, msg=name)
+        for (name, buffer), other in zip(plain.named_buffers(), recomputed.buffers(), strict=True):
+            torch.testing.assert_close(other, buffer, msg=name)
 
 
 @pytest.mark.slow

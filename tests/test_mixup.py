@@ -40,6 +40,16 @@ def test_shares_follow_the_beta_distribution_and_the_probability():
     assert abs(shares.mean() - 0.5) < 0.03 and abs(shares.var() - 1 / (4 * (2 * 0.4 + 1))) < 0.01
 
 
+def test_a_share_is_a_float32_scalar_wherever_it_goes():
+    drawn = draw_mix(ON, np.ones(4), 0, 0, 0)
+    for mix in (drawn, drawn.to('cpu'), Mix(drawn.permutation, 0.25).to('cpu')):
+        assert mix.share.shape == () and mix.share.dtype == torch.float32
+    images = {'mel': torch.rand(4, 1, 2, 2, dtype=torch.float64)}
+    share = drawn.share.double()
+    expected = share * images['mel'] + (1 - share) * images['mel'][drawn.permutation]
+    torch.testing.assert_close(mix_images(images, drawn)['mel'], expected)
+
+
 def test_images_by_hand_with_one_partner_for_all_views():
     cqt, mel = (torch.tensor(values).view(3, 1, 1, 1) for values in ([0.0, 10.0, 20.0], [1.0, 2.0, 3.0]))
     views = {'cqt': cqt, 'mel': mel}

@@ -88,7 +88,7 @@ def test_an_absent_device_is_refused(files, tiny_run, capsys, monkeypatch):  # n
 
 
 def test_synthetic_training_speech_is_said(files, tiny_run, capsys, monkeypatch):  # noqa: F811
-    monkeypatch.setattr('ser.predictor.trained_on_synthetic_speech', lambda run: True)
+    monkeypatch.setattr('ser.inference.predictor.trained_on_synthetic_speech', lambda run: True)
     assert main([str(files / 'good.wav'), '--model', str(tiny_run.path)]) == 0
     assert 'trained on synthetic speech' in capsys.readouterr().err
 

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from ser.errors import SerError
-from ser.predictor import FORMATS, Predictor, Result, trained_on_synthetic_speech
-from ser.recordings import Named, read_recording, windows
+from ser.inference.predictor import FORMATS, Predictor, Result, trained_on_synthetic_speech
+from ser.inference.recordings import Named, read_recording
+from ser.shards.reader import windows
 from tests.tiny_run import MAX_SECONDS, tiny_run  # noqa: F401
 
 NAMES = ('neutral', 'key, or "file"')

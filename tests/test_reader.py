@@ -1,5 +1,6 @@
 """What a reader process does: spans, crops, windows and bad samples."""
 
+import itertools
 import json
 import os
 
@@ -10,7 +11,7 @@ from ser.config.data import DataConfig
 from ser.errors import SerError
 from ser.shards import reader
 from ser.shards.index import build_index
-from ser.shards.reader import EvaluationBatches, SpanReader, TrainBatches
+from ser.shards.reader import EvaluationBatches, SpanReader, TrainBatches, longest, windows
 from tests.shard_factory import EMOTIONS, audio_bytes, make_shards, sample, tone, write_tar
 
 
@@ -150,3 +151,19 @@ def test_damage_that_only_the_recorded_hash_shows(tmp_path):
     _, make = setup(tmp_path, EvaluationBatches, [(audio[0], bytes(data)), described])
     with pytest.raises(SerError, match=r'x.tar: a.wav its bytes are not those that were recorded'):
         make([0])
+
+
+@pytest.mark.parametrize('n', [1, 7999, 8000, 8001, 16000, 24001])
+def test_windows_share_a_clip_evenly(n):
+    samples = np.arange(n)
+    pieces = windows(samples, 0.5, 16000)
+    assert np.array_equal(np.concatenate(pieces), samples)
+    assert max(map(len, pieces)) <= 8000
+    assert len(pieces) == -(-n // 8000)
+    assert all(abs(len(a) - len(b)) <= 1 for a, b in itertools.pairwise(pieces))
+
+
+def test_a_length_that_is_no_whole_number_of_samples_is_rounded_up():
+    # 0.29 s at 22050 Hz are 6394.5 samples.
+    assert (longest(0.29, 22050), longest(0.5, 16000), longest(1e-9, 8000)) == (6395, 8000, 1)
+    assert len(windows(np.zeros(6395), 0.29, 22050)) == 1 and len(windows(np.zeros(6396), 0.29, 22050)) == 2

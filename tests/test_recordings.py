@@ -1,13 +1,11 @@
-"""Audio files by name: folders, order, what cannot be used, windows."""
-
-import itertools
+"""Audio files by name: folders, order, what cannot be used."""
 
 import numpy as np
 import pytest
 import soundfile
 
 from ser.errors import SerError
-from ser.recordings import BadRecording, find_recordings, read_recording, windows
+from ser.inference.recordings import BadRecording, find_recordings, read_recording
 from ser.shards.decode import decode
 from tests.shard_factory import audio_bytes, tone
 
@@ -87,16 +85,6 @@ def test_every_kind_of_bad_file_says_why(tmp_path):
 
 
 def test_a_file_beyond_the_bound_is_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr('ser.recordings.MAX_BYTES', 100)
+    monkeypatch.setattr('ser.inference.recordings.MAX_BYTES', 100)
     (tmp_path / 'x.flac').write_bytes(audio_bytes(tone(1)))
     assert bad(tmp_path / 'x.flac').startswith('larger than')
-
-
-@pytest.mark.parametrize('n', [1, 7999, 8000, 8001, 16000, 24001])
-def test_windows_share_a_clip_evenly(n):
-    samples = np.arange(n)
-    pieces = windows(samples, 0.5, 16000)
-    assert np.array_equal(np.concatenate(pieces), samples)
-    assert max(map(len, pieces)) <= 8000
-    assert len(pieces) == -(-n // 8000)
-    assert all(abs(len(a) - len(b)) <= 1 for a, b in itertools.pairwise(pieces))

@@ -1,6 +1,7 @@
 """Every bad input is answered with one clear line and exit code 2, and nothing is left behind."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,14 +15,15 @@ from tests.tiny import ASSIGNMENTS
 
 
 def refused(command, arguments, capfd, *parts):
-    """Run a command and assert exit code 2 and one line on stderr that holds every part."""
+    """Run a command and assert exit code 2 and one line on stderr that holds every part; returns all of stderr."""
     assert command([str(a) for a in arguments]) == 2
     captured = capfd.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith(('error', 'build_shards', 'ser.train'))]
-    assert len(lines) == 1, captured.err
+    lines = [line for line in captured.err.splitlines() if line.startswith('error')]
+    assert len(lines) == 1 and lines[0].startswith('error: '), captured.err
     for part in parts:
         assert part in lines[0], lines[0]
-    assert 'Traceback' not in captured.err
+    assert 'usage' not in captured.err and 'Traceback' not in captured.err
+    return captured.err
 
 
 def training(folder, *more):
@@ -59,10 +61,13 @@ def test_unknown_config_key_and_wrong_type(tmp_path, capfd):
     refused(train, ['--shards', tmp_path, '--config', 'demmo'], capfd, "unknown preset 'demmo'", "'demo'")
 
 
-def test_unknown_option_names_the_nearest(capfd):
+@pytest.mark.parametrize(('command', 'arguments', 'nearest'), [
+    (train, ['--shard', 'x'], '--shards'), (build, ['demo', '-', 'out', '--sample', '44100'], '--sample-rate')])
+def test_unknown_option_names_the_nearest(capfd, command, arguments, nearest):
     with pytest.raises(SystemExit) as stopped:
-        train(['--shard', 'x'])
-    assert stopped.value.code == 2 and "Did you mean '--shards'" in capfd.readouterr().err
+        command(arguments)
+    said = capfd.readouterr().err
+    assert stopped.value.code == 2 and f"Did you mean '{nearest}'" in said and said.count('\n') == 1
 
 
 def broken(folder, audio, **fields):
@@ -76,21 +81,26 @@ def broken(folder, audio, **fields):
 EVERYTHING = 'training.batch_size=2'
 
 
+def refused_before_an_epoch_is_done(*arguments):
+    """`refused`, with no line of progress."""
+    assert not re.search(r'^epoch', refused(*arguments), re.MULTILINE)
+
+
 def test_corrupt_flac(tmp_path, capfd):
     audio = bytearray(audio_bytes(np.random.default_rng(0).integers(-9000, 9000, 16000).astype(np.int16)))
     audio[len(audio) // 2] ^= 0x40
     broken(tmp_path, bytes(audio))
-    refused(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
+    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
 
 
 def test_not_audio_at_all(tmp_path, capfd):
     broken(tmp_path, b'this is text, not sound')
-    refused(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
+    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
 
 
 def test_zero_length_clip(tmp_path, capfd):
     broken(tmp_path, audio_bytes(np.zeros(0, np.int16), suffix='wav'), frames=0)
-    refused(train, training(tmp_path, EVERYTHING), capfd, 'bad-clip')
+    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad-clip')
 
 
 def test_truncated_tar(tmp_path, capfd):
@@ -152,3 +162,32 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capfd):
     make_shards(tmp_path)
     refused(train, training(tmp_path, 'training.optimizer={kind: adam, lr: 1e30}', 'training.clip_norm=null'), capfd,
             'the loss is not finite')
+
+
+@pytest.mark.parametrize('assignment', ['training.loss.class_weights={hapy: 2}', 'training.optimizer={kind: parts, '
+                                        'parts: {mell: {kind: adam}}}'])
+def test_what_only_the_trainer_knows_is_refused_before_the_first_file(tmp_path, capfd, assignment):
+    make_shards(tmp_path)
+    refused(train, training(tmp_path, assignment), capfd, 'Did you mean')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_test_clip_that_cannot_be_read_is_found_before_the_first_epoch(tmp_path, capfd):
+    for number, part in enumerate(('train', 'valid')):
+        make_shards(tmp_path / part, n_speakers=3, first_speaker=3 * number + 1)
+    (tmp_path / 'test').mkdir()
+    broken(tmp_path / 'test', b'this is text, not sound')
+    refused_before_an_epoch_is_done(train, [*training(tmp_path / 'train', EVERYTHING), '--valid-shards', tmp_path / 'valid',
+                    '--test-shards', tmp_path / 'test' / 'bad.tar'], capfd, 'bad-clip')
+    assert not (tmp_path / 'train' / 'run').exists()
+
+
+def test_a_test_clip_over_the_longest_length_is_refused_before_the_first_epoch(tmp_path, capfd):
+    make_shards(tmp_path, seconds=1.0)
+    refused_before_an_epoch_is_done(train, training(tmp_path, 'data.max_seconds=0.5'), capfd, 'data.max_seconds', 'data.long=window')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_valid_shards_without_shards(tmp_path, capfd):
+    make_shards(tmp_path)
+    refused(train, ['--valid-shards', tmp_path, '--test-shards', tmp_path], capfd, 'go with --shards')

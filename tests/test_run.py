@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -25,17 +27,34 @@ def test_two_runs_in_one_second_get_two_names(tmp_path):
     assert new_run_path(run) != first
 
 
-def test_a_second_process_is_refused_while_the_first_writes(tmp_path):
-    with RunDirectory(tmp_path / 'run'), pytest.raises(SerError, match='another process is writing this run'), \
-            RunDirectory(tmp_path / 'run'):
-        pass
-    with RunDirectory(tmp_path / 'run'):
-        pass
+HOLD = """
+import sys, time
+from ser.training.run import RunDirectory
+from torch.multiprocessing import get_context
+with RunDirectory(sys.argv[1]):
+    child = get_context('fork').Process(target=time.sleep, args=(30,), daemon=True)
+    child.start()
+    print('held', flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed_whatever_its_readers_do(tmp_path):
+    with subprocess.Popen([sys.executable, '-c', HOLD, str(tmp_path / 'run')], stdout=subprocess.PIPE,
+                          text=True) as holder:
+        assert holder.stdout.readline() == 'held\n'
+        with pytest.raises(SerError, match='another process is writing this run'), RunDirectory(tmp_path / 'run'):
+            pass
+        holder.kill()
+        holder.wait()
+        with RunDirectory(tmp_path / 'run'):
+            pass
 
 
 def test_what_is_created_reads_back(tmp_path):
     with RunDirectory(tmp_path / 'run') as run:
-        run.create(Config(), ('sad', 'angry'), {'digest': 'x'}, environment('cpu', 'asked for', 1))
+        run.write_facts(('sad', 'angry'), {'digest': 'x'}, lambda path: path.write_text('key\n'))
+        run.create(Config(), environment('cpu', 'asked for', 1))
         logging.getLogger('ser').warning('one line')
     config, names = open_run(tmp_path / 'run')
     assert config == Config() and names == ('sad', 'angry')

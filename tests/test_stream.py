@@ -248,7 +248,16 @@ def test_workers_are_resolved(caplog):
     assert resolve_workers(3, 100, 2) == 3 and resolve_workers('auto', 2, 64) == 2 and not caplog.records
     assert resolve_workers(5, 2, 64) == 2
     assert 'data.workers 5 is more than the 2 batches: using 2' in caplog.text
-    assert resolve_workers('auto', 100) == min(stream_module.available_cores() - 1, 8)
+
+
+@pytest.mark.parametrize(('ranks', 'expected'), [(None, 8), ('1', 8), ('4', 3), ('8', 1), ('16', 0), ('99', 0),
+                                                 ('0', 8), ('many', 8)])
+def test_ranks_share_the_cores_of_their_machine(monkeypatch, ranks, expected):
+    monkeypatch.setattr(stream_module, 'cores', lambda: 16)
+    monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
+    if ranks is not None:
+        monkeypatch.setenv('LOCAL_WORLD_SIZE', ranks)
+    assert resolve_workers('auto', 100) == expected
 
 
 def test_remote_code_paths_of_webdataset_are_locked(shards):

@@ -36,6 +36,25 @@ def test_json_lines_keep_their_values(tmp_path):
     assert (second.speaker, second.extra) == (None, {'valence': None})
 
 
+@pytest.mark.parametrize('mark', ['\u2028', '\u2029', '\x85', '\x0b', '\x0c', '\x1c', '\x1e'])
+def test_only_line_ends_end_a_line(tmp_path, mark):
+    for newline in ('\n', '\r\n'):
+        text = newline.join(('path,emotion,text', f'a.wav,sad,one{mark}two', f'sub/b.wav,joy,"x{mark}{newline}y"', ''))
+        first, second = parse(folder(tmp_path, text))
+        assert first.extra == {'text': f'one{mark}two'} and second.extra == {'text': f'x{mark}{newline}y'}
+    (tmp_path / 'metadata.csv').unlink()
+    if mark in '\u2028\u2029\x85':
+        rows = [{'path': 'a.wav', 'emotion': 'sad', 'text': f'one{mark}two'}, {'path': 'sub/b.wav', 'emotion': 'joy'}]
+        text = '\r\n'.join(json.dumps(row, ensure_ascii=False) for row in rows)
+        first, second = parse(folder(tmp_path, text, 'x.jsonl'))
+        assert first.extra == {'text': f'one{mark}two'} and second.emotion == 'happy'
+
+
+def test_the_line_of_an_error_is_that_of_an_editor(tmp_path):
+    with pytest.raises(SerError, match=r'x.jsonl line 3: not JSON'):
+        list(parse(folder(tmp_path, '{"path": "a.wav", "emotion": "sad", "t": "\u2028"}\n\n{\n', 'x.jsonl')))
+
+
 def test_quotes_blank_lines_and_backslashes(tmp_path):
     first, = parse(folder(tmp_path, 'path,emotion,text\r\n\r\n"sub\\b.wav",sad,"a, b"\r\n'))
     assert (first.relative, first.extra) == ('sub/b.wav', {'text': 'a, b'})

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,12 +145,37 @@ def test_ten_kills_at_random_steps_with_changing_workers_end_in_the_same_weights
     assert weights(out) == weights(tmp_path / 'whole')
 
 
-def test_resuming_a_finished_run_completes_missing_files(run, capfd):
-    (run / 'confusion_matrix.png').unlink()
-    before = weights(run)
+@pytest.mark.parametrize('lost', ['confusion_matrix.png', 'split.csv', 'data.json', 'predictions.csv', 'README.md'])
+def test_resuming_a_finished_run_completes_missing_files(run, lost, capfd):
+    before, metrics = weights(run), (run / 'metrics.csv').read_bytes()
+    scores = (run / 'test_metrics.json').read_bytes()
+    (run / lost).unlink()
     assert main(['--resume', str(run)]) == 0
-    assert 'is finished' in capfd.readouterr().err
-    assert (run / 'confusion_matrix.png').is_file() and weights(run) == before
+    assert 'epoch 1/' not in capfd.readouterr().err
+    assert (run / lost).is_file() and weights(run) == before and (run / 'metrics.csv').read_bytes() == metrics
+    assert (run / 'test_metrics.json').read_bytes() == scores
+
+
+def test_a_finished_run_needs_neither_its_shards_nor_its_checkpoints(run, shards, tmp_path, capfd):
+    copy = tmp_path / 'copy'
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / 'checkpoints')
+    shards.rename(shards.with_name('moved'))
+    try:
+        assert main(['--resume', str(copy)]) == 0
+    finally:
+        shards.with_name('moved').rename(shards)
+    assert 'is finished' in capfd.readouterr().err and weights(copy) == weights(run)
+
+
+def test_best_weights_that_the_checkpoint_does_not_know_are_written_again(run, tmp_path, capfd):
+    copy = tmp_path / 'copy'
+    shutil.copytree(run, copy)
+    (copy / 'best.safetensors').write_bytes(b'of another epoch')
+    assert main(['--resume', str(copy)]) == 0
+    assert 'written again from its checkpoint' in capfd.readouterr().err and weights(copy) == weights(run)
+    shutil.rmtree(copy / 'checkpoints')
+    (copy / 'best.safetensors').unlink()
 
 
 def test_resume_refuses_what_would_change_the_result(run, capfd):
@@ -160,8 +186,14 @@ def test_resume_refuses_what_would_change_the_result(run, capfd):
 
 
 def test_resume_refuses_other_shards(run, tmp_path, capfd):
-    make_shards(tmp_path, n_speakers=8, clips_per=2, seconds=0.3)
-    assert main(['--resume', str(run), '--shards', str(tmp_path)]) == 2
+    copy = tmp_path / 'copy'
+    shutil.copytree(run, copy)
+    (copy / 'predictions.csv').unlink()
+    make_shards(tmp_path / 'other', n_speakers=8, clips_per=2, seconds=0.3)
+    assert main(['--resume', str(copy), '--shards', str(tmp_path / 'other')]) == 2
+    assert 'began with other data (digest' in capfd.readouterr().err
+    (copy / 'data.json').unlink()
+    assert main(['--resume', str(copy), '--shards', str(tmp_path / 'other')]) == 2
     assert 'another index digest' in capfd.readouterr().err
 
 
@@ -196,6 +228,16 @@ def test_every_fold_and_the_pooled_score(shards, tmp_path, capfd):
 def test_folds_of_a_protocol_without_folds_are_refused(shards, tmp_path, capfd):
     assert main([*arguments(shards, tmp_path / 'x'), '--folds', 'all']) == 2
     assert "protocol 'speaker' has no folds" in capfd.readouterr().err
+
+
+def test_folds_and_dry_run_do_not_go_together(shards, tmp_path, capfd):
+    assert main([*arguments(shards, tmp_path / 'x'), '--folds', 'all', '--dry-run']) == 2
+    assert '--dry-run shows one run' in capfd.readouterr().err
+
+
+def test_folds_into_a_run_are_refused_at_once(run, shards, capfd):
+    assert main([*arguments(shards, run, 'protocol={kind: speaker-kfold, folds: 3}'), '--folds', 'all']) == 2
+    assert 'already holds a run' in capfd.readouterr().err and not (run / 'fold-01').exists()
 
 
 def test_a_dry_run_says_everything_and_writes_nothing(shards, tmp_path, capfd):

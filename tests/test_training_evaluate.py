@@ -30,11 +30,11 @@ def rows(ids):
 
 def evaluated(batches, expected):
     model = SpeechModel(First(), Loudness())
-    return evaluate_stream(model, model.network, batches, World(), CPU, None, expected)
+    return evaluate_stream(model, model.network, batches, World(), CPU, None, np.array(expected))
 
 
 def test_padding_does_not_count_and_rows_come_in_id_order():
-    found = evaluated([collate(rows([5, 3]), 4, 2000), collate(rows([4]), 4, 2000)], 3)
+    found = evaluated([collate(rows([5, 3]), 4, 2000), collate(rows([4]), 4, 2000)], [3, 4, 5])
     assert found.ids.tolist() == [3, 4, 5] and found.targets.tolist() == [1, 0, 1]
     assert np.allclose(found.probabilities.sum(1), 1) and len(set(found.probabilities[:, 0])) == 3
     expected = -np.log(found.probabilities[np.arange(3), found.targets]).mean()
@@ -43,21 +43,34 @@ def test_padding_does_not_count_and_rows_come_in_id_order():
 
 def test_windows_of_one_clip_are_averaged():
     windows = [Row(7, np.full(1000, level, np.int16), 1, 1.0, 'k') for level in (-100, 300)]
-    found = evaluated([collate(windows, 2, 2000)], 1)
-    each = [evaluated([collate([window], 1, 2000)], 1).probabilities[0] for window in windows]
+    found = evaluated([collate(windows, 2, 2000)], [7])
+    each = [evaluated([collate([window], 1, 2000)], [7]).probabilities[0] for window in windows]
     assert np.allclose(found.probabilities[0], np.mean(each, 0))
 
 
-def test_a_missing_clip_and_an_empty_part_are_errors():
-    with pytest.raises(SerError, match='saw 2 clips of 3'):
-        evaluated([collate(rows([1, 2]), 2, 2000)], 3)
+def test_a_missing_another_or_doubled_clip_is_an_error():
+    with pytest.raises(SerError, match='saw 2 clips in 2 places where 3 are wanted'):
+        evaluated([collate(rows([1, 2]), 2, 2000)], [1, 2, 3])
+    with pytest.raises(SerError, match='saw 2 clips in 2 places where 2 are wanted'):
+        evaluated([collate(rows([1, 2]), 2, 2000)], [1, 3])
+    with pytest.raises(SerError, match='saw 2 clips in 3 places where 2 are wanted'):
+        evaluated([collate(rows([1, 2]), 2, 2000), collate(rows([1]), 2, 2000)], [1, 2])
+    both = (np.array([0, 1]), np.array([0, 1]), np.full((2, 2), .5))
+    with pytest.raises(SerError, match='saw 2 clips in 4 places'):
+        _join([both, both], np.array([0, 1]))
+
+
+def test_an_empty_part_and_a_diverged_network_are_errors():
+    empty = (np.empty(0), np.empty(0), np.empty(0))
     with pytest.raises(SerError, match='saw no clip at all'):
-        _join([(np.empty(0), np.empty(0), np.empty(0))], 1)
+        _join([empty], np.array([1]))
+    with pytest.raises(SerError, match='output is not finite'):
+        _join([(np.array([0]), np.array([0]), np.array([[np.nan, np.nan]]))], np.array([0]))
 
 
 def test_ranks_join_as_one():
     part = [(np.array([2, 0]), np.array([0, 1]), np.array([[.5, .5], [.1, .9]])),
             (np.array([1]), np.array([1]), np.array([[.3, .7]]))]
-    joined = _join(part, 3)
+    joined = _join(part, np.array([0, 1, 2]))
     assert joined.ids.tolist() == [0, 1, 2] and joined.probabilities[:, 0].tolist() == [.1, .3, .5]
     assert isinstance(joined, Evaluated)

@@ -44,5 +44,29 @@ def _value(name, value, depth, lines):
 
 
 def json_schema():
-    """The JSON schema of a complete config, for editors that complete YAML."""
-    return json.dumps(Config.model_json_schema(), indent=2)
+    """The JSON schema of a config file, which names only what it changes, for editors that complete YAML.
+
+    Wider than the config itself where a file depends on what it extends: no key is required, `kind` included.
+    """
+    schema = _of_deltas(Config.model_json_schema())
+    schema['properties'] = {'extends': _EXTENDS, **schema['properties']}
+    schema |= {'title': 'ser config', 'description': 'A config file: what it extends and what it changes.'}
+    return json.dumps({'$schema': 'https://json-schema.org/draft/2020-12/schema', **schema}, indent=2)
+
+
+_EXTENDS = {'anyOf': [{'type': 'string'}, {'type': 'array', 'items': {'type': 'string'}}], 'title': 'Extends',
+            'description': 'Presets or YAML files to start from, merged left to right.'}
+
+
+def _of_deltas(node):
+    """A schema without `required`, and with anyOf for the unions that a `kind` tells apart: a file may leave it out."""
+    if isinstance(node, list):
+        return [_of_deltas(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get('type') == 'object' and isinstance(node.get('properties'), dict):
+        node = {key: value for key, value in node.items() if key != 'required'}
+        node['properties'] = {name: _of_deltas(value) for name, value in node['properties'].items()}
+    if 'discriminator' in node:
+        node = {('anyOf' if key == 'oneOf' else key): value for key, value in node.items() if key != 'discriminator'}
+    return {key: value if key in ('properties', 'default') else _of_deltas(value) for key, value in node.items()}

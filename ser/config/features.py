@@ -58,7 +58,7 @@ class ChromaConfig(Section):
 class LevelConfig(Section):
     """Decibels relative to each clip's own maximum over its valid frames."""
 
-    floor_db: Annotated[float, NUMBER, Field(lt=0, allow_inf_nan=False)] = -80.0
+    floor_db: Annotated[float, Field(lt=0, allow_inf_nan=False), NUMBER] = -80.0
     """Decibels below the maximum that count as silence."""
 
 
@@ -87,7 +87,7 @@ class ImageConfig(Section):
     """How duration becomes width."""
     channels: Literal['replicate', 'single', 'delta'] = 'replicate'
     """'replicate': three copies; 'single': one channel; 'delta': static, delta and delta-delta."""
-    delta_width: Annotated[int, NUMBER, Field(ge=3)] = 9
+    delta_width: Annotated[int, Field(ge=3), NUMBER] = 9
     """Frames of the Savitzky-Golay slope behind 'delta' (odd)."""
     mean: tuple[Annotated[float, NUMBER], Annotated[float, NUMBER], Annotated[float, NUMBER]] = (0.485, 0.456, 0.406)
     """Per-channel mean subtracted after scaling to [0, 1] (ImageNet's); 'single' uses the average of the three."""

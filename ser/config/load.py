@@ -22,19 +22,27 @@ def load_config(names=('base',), assignments=(), options=None):
     for name in names:
         for path, content in layers(name):
             # base.yaml is the defaults written out: naming it chooses nothing.
-            raw = merge(raw, content, str(path), {} if path == preset_folder() / 'base.yaml' else origins)
+            raw = _merge(raw, content, str(path), {} if path == preset_folder() / 'base.yaml' else origins)
     # Options first: `--protocol speaker-kfold --set protocol.folds=3` sets a key of the kind just chosen.
     for option, (dotted, value) in (options or {}).items():
-        raw = merge(raw, _nested(dotted, value), option, origins)
+        raw = _merge(raw, _nested(dotted, value), option, origins)
     for text in assignments:
         delta, dotted = assignment(text)
         for option, (sugared, value) in (options or {}).items():
             if dotted == sugared and _value_at(delta, dotted) != value:
                 raise SerError(f'{option} {_shown(value)} and --set {text} contradict each other: give one of them')
-        raw = merge(raw, delta, '--set', origins)
+        raw = _merge(raw, delta, '--set', origins)
     if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
-        raw = merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
+        raw = _merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
     return validate(raw, origins)
+
+
+def _merge(raw, delta, source, origins):
+    """`merge`, but raises SerError for a section that is no mapping: the next layer might hide it."""
+    for section, value in delta.items():
+        if section in Config.model_fields and not isinstance(value, dict):
+            raise SerError(f'{source}: {section} is {value!r}: a mapping is wanted')
+    return merge(raw, delta, source, origins)
 
 
 def _value_at(mapping, dotted):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ser.config.section import Fraction, PositiveInt, Section
+from ser.config.section import Count, Fraction, PositiveInt, Section
 
 OptionValue = bool | int | float | str | tuple[bool | int | float | str, ...]
 
@@ -22,6 +22,9 @@ class TimmBackbone(Section):
     """A local safetensors file of backbone weights, instead of the download."""
     drop_path: Fraction = 0.0
     """Stochastic depth rate."""
+    train_last: Count | None = None
+    """Train only so many of the last stages (of a plain ViT, blocks) and the norm after them, with the rest fixed in
+    eval mode; 0 trains none of the backbone, null all of it."""
     options: dict[str, OptionValue] = {}
     """Further keyword arguments of timm.create_model."""
 
@@ -35,6 +38,9 @@ class MvitBackbone(Section):
     """A local safetensors file of backbone weights."""
     drop_path: Fraction = 0.0
     """Stochastic depth rate."""
+    train_last: Count | None = None
+    """Train only so many of the last stages (of a plain ViT, blocks) and the norm after them, with the rest fixed in
+    eval mode; 0 trains none of the backbone, null all of it."""
     depths: tuple[PositiveInt, ...] = (1, 1, 2, 1)
     """Blocks per stage."""
     embed_dim: tuple[PositiveInt, ...] = (16, 32, 64, 96)
@@ -142,7 +148,7 @@ class CrossAttentionFusion(Section):
     """The maps before pooling attend to each other, token by token."""
 
     kind: Literal['cross_attention'] = 'cross_attention'
-    """Pre-norm cross-attention both ways over pre-pool tokens, mean-pooled; two views."""
+    """Cross-attention both ways over pre-pool tokens, mean-pooled; two views."""
     width: PositiveInt = 768
     """Token width."""
     layers: PositiveInt = 2
@@ -150,14 +156,29 @@ class CrossAttentionFusion(Section):
     heads: PositiveInt = 8
     """Attention heads."""
     dropout: Fraction = 0.1
+    """Dropout inside attention and feed-forward, and of 'project'."""
+    norm: Literal['pre', 'post'] = 'pre'
+    """LayerNorm before attention and feed-forward, or after each with the residual added."""
+    merge: Literal['concat', 'add', 'gated', 'project'] = 'concat'
+    """How the two pooled vectors join; 'project': Linear - LayerNorm - GELU - Dropout of both, `width` wide."""
+
+
+class SelfAttentionFusion(Section):
+    """The map before pooling of each view attends to itself."""
+
+    kind: Literal['self_attention'] = 'self_attention'
+    """Pre-norm self-attention over each view's pre-pool tokens, mean-pooled, side by side; any number of views."""
+    layers: PositiveInt = 1
+    """Layers per view, as wide as its tokens, the feed-forward four times as wide."""
+    heads: PositiveInt = 8
+    """Attention heads."""
+    dropout: Fraction = 0.1
     """Dropout inside attention and feed-forward."""
-    merge: Literal['concat', 'add', 'gated'] = 'concat'
-    """How the two pooled vectors join."""
 
 
 Fusion = Annotated[
     ConcatFusion | GatedScalarFusion | GatedChannelFusion | AttnTokensFusion | HadamardFusion
-    | LowRankBilinearFusion | GmuFusion | CrossAttentionFusion, Field(discriminator='kind')]
+    | LowRankBilinearFusion | GmuFusion | CrossAttentionFusion | SelfAttentionFusion, Field(discriminator='kind')]
 
 
 class BatchNormHead(Section):
@@ -208,7 +229,8 @@ class MaxMVitConfig(Section):
         'mel': ViewConfig(backbone=TimmBackbone(name='mvitv2_base'))})
     """The views by name, in order; null removes one that a preset named."""
     fusion: Fusion = ConcatFusion()
-    """How the views' vectors join; with one view there is nothing to fuse and only 'concat' is allowed."""
+    """How the views' vectors join; with one view there is nothing to fuse, only 'concat' and 'self_attention' are
+    allowed."""
     head: Head = BatchNormHead()
     """The classifier head."""
 

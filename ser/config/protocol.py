@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ser.config.section import NUMBER, Count, OpenFraction, PositiveInt, Section
 
-FoldCount = Annotated[int, NUMBER, Field(ge=2)]
+FoldCount = Annotated[int, Field(ge=2), NUMBER]
 
 
 class SpeakerProtocol(Section):

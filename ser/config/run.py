@@ -1,8 +1,20 @@
 """`run`: seed, device, place and name."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from ser.config.section import Count, Positive, PositiveInt, Section
+
+
+_LONGEST_NAME = 200
+
+
+def _file_name(name):
+    plain = name.isprintable() and name.strip() == name and not set(name) & set('/\\') and name not in ('', '.', '..')
+    if not plain or len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(f'should be a plain file name of at most {_LONGEST_NAME} bytes; run.folder says where')
+    return name
 
 
 class RunConfig(Section):
@@ -10,7 +22,7 @@ class RunConfig(Section):
 
     seed: Count = 0
     """Seed of everything drawn in training: order, weights, dropout, augmentation."""
-    name: str = 'ser'
+    name: Annotated[str, AfterValidator(_file_name)] = 'ser'
     """Names the run directory."""
     folder: str = 'runs'
     """Where run directories are made."""

@@ -12,15 +12,14 @@ def _refuse_bool(value):
 
 
 NUMBER = BeforeValidator(_refuse_bool)
-Int = Annotated[int, NUMBER]
-Float = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
-Count = Annotated[int, NUMBER, Field(ge=0)]
-PositiveInt = Annotated[int, NUMBER, Field(gt=0)]
-Positive = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, NUMBER, Field(ge=0, lt=1, allow_inf_nan=False)]
-OpenFraction = Annotated[float, NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)]
-Probability = Annotated[float, NUMBER, Field(ge=0, le=1, allow_inf_nan=False)]
+# Field first: pydantic writes the bounds of a validated type into the JSON schema under names of its own.
+Count = Annotated[int, Field(ge=0), NUMBER]
+PositiveInt = Annotated[int, Field(gt=0), NUMBER]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), NUMBER]
+OpenFraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False), NUMBER]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NUMBER]
 
 
 class Section(BaseModel):

@@ -142,7 +142,7 @@ class TrainingConfig(Section):
 
     epochs: PositiveInt = 50
     """Passes over the training part."""
-    batch_size: Annotated[int, NUMBER, Field(ge=2)] = 16
+    batch_size: Annotated[int, Field(ge=2), NUMBER] = 16
     """Clips per step, over all ranks and micro-batches."""
     accumulate: PositiveInt = 1
     """Micro-batches per step."""
@@ -156,7 +156,7 @@ class TrainingConfig(Section):
     """Largest total gradient norm; null does not clip."""
     patience: PositiveInt | None = 10
     """Stop after this many epochs without a better validation UA; null never stops early."""
-    ema: Annotated[float, NUMBER, Field(gt=0, lt=1)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1), NUMBER] | None = None
     """Decay per step of an average of the weights, which validation and the saved model then use; null is off."""
     precision: Literal['auto', 'float32', 'bfloat16'] = 'auto'
     """Arithmetic of the network: 'auto' is bfloat16 where the GPU has it. Features are always float32."""

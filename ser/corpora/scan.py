@@ -1,23 +1,16 @@
 """Finding audio files in a folder tree."""
 
 import os
-import re
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.utterance import Skip
 from ser.errors import SerError
+from ser.files import natural
 
 # Containers that libsndfile identifies by their header; raw, header-less formats are left out.
 AUDIO_SUFFIXES = frozenset((
     '.wav', '.wave', '.w64', '.rf64', '.bwf', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.aif', '.aiff', '.aifc', '.au',
     '.snd', '.caf', '.sph', '.nist', '.voc'))
-
-
-def natural(relative):
-    """Sort key of a path: folder by folder, case-insensitive, runs of digits as numbers."""
-    parts = [[(0, int(piece), '') if piece.isdecimal() else (1, 0, piece) for piece in re.split(r'(\d+)', part.lower())
-              if piece] for part in PurePosixPath(relative).parts]
-    return parts, relative
 
 
 def find_audio(source):

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import json
 import logging
 import math
@@ -68,6 +69,11 @@ def _text(table):
         raise SerError(f"{table.name}: not UTF-8 text (byte {error.start}). Save the table as UTF-8") from None
 
 
+def _lines(table):
+    """Its lines with their ends, ended by \\n, \\r\\n or \\r only: str.splitlines() also cuts inside values."""
+    return list(io.StringIO(_text(table), newline=''))
+
+
 def _columns(header):
     """Field -> the name of its column in this table."""
     by_lower = {name.strip().lower(): name for name in reversed(header)}
@@ -77,7 +83,7 @@ def _columns(header):
 
 def _csv_rows(table):
     """(column names, rows), a row being (line number, column -> value)."""
-    lines = _text(table).splitlines(keepends=True)
+    lines = _lines(table)
     if not lines:
         raise SerError(f'{table.name}: the table is empty')
 
@@ -105,7 +111,7 @@ def _csv_rows(table):
 def _json_rows(table):
     """As _csv_rows; an object may lack any key."""
     rows = []
-    for number, line in enumerate(_text(table).splitlines(), start=1):
+    for number, line in enumerate(_lines(table), start=1):
         if not line.strip():
             continue
         try:

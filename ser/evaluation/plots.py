@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ser.evaluation.run_files import PARTS
 from ser.files import write_rows, write_whole
+from ser.shards.index import PARTS
 
 DPI = 150
 LONGEST_NAME = 26

@@ -51,8 +51,6 @@ def score(predictions, facts, evaluation):
         'confusion_matrix': values['confusion_matrix'], 'notes': warnings_of(facts, intervals, absent, names),
     }
 
-_TEST = 'Test'
-
 
 def evaluate_run(run, evaluation):
     """Recompute a run's scores from its files, write them with their pictures and model card, and return them.

@@ -10,8 +10,8 @@ import yaml
 from ser.errors import SerError
 from ser.evaluation.reading import RUN_REMEDY, read_json, read_table
 from ser.evaluation.tables import counted
+from ser.shards.index import PARTS
 
-PARTS = ('train', 'valid', 'test')
 HISTORY_COLUMNS = ('epoch', 'train_loss', 'valid_loss', 'valid_ua', 'lr', 'best')
 
 

@@ -10,14 +10,19 @@ from ser.randomness import generator
 
 @dataclass(frozen=True)
 class Mix:
-    """Partner of each row, int64 (B,), and the share in [0, 1] that a row keeps of itself."""
+    """Partner of each row, int64 (B,), and the share in [0, 1] that a row keeps of itself.
+
+    The share is a float32 scalar tensor where it is drawn: torch.compile takes a Python number for a constant, and
+    would compile anew for each.
+    """
 
     permutation: torch.Tensor
-    share: float
+    share: torch.Tensor | float
 
     def to(self, device, non_blocking=False):
-        """The same mix with its permutation on `device`."""
-        return Mix(self.permutation.to(device, non_blocking=non_blocking), self.share)
+        """The same mix on `device`, the share as a float32 scalar tensor."""
+        share = torch.as_tensor(self.share, dtype=torch.float32)
+        return Mix(self.permutation.to(device, non_blocking=non_blocking), share.to(device, non_blocking=non_blocking))
 
 
 def draw_mix(config, weights, seed, global_step, rank):
@@ -35,11 +40,15 @@ def draw_mix(config, weights, seed, global_step, rank):
         return None
     permutation = np.arange(len(weights))
     permutation[valid] = random.permutation(valid)
-    return Mix(torch.from_numpy(permutation), share)
+    return Mix(torch.from_numpy(permutation), torch.tensor(share, dtype=torch.float32))
 
 
 def mix_images(images, mix):
     """share * x + (1 - share) * x[permutation] of every view: dict of float (B, C, H, W) to the same."""
     if mix is None:
         return images
-    return {view: torch.lerp(x[mix.permutation.to(x.device)], x, mix.share) for view, x in images.items()}
+    mixed = {}
+    for view, x in images.items():
+        share = torch.as_tensor(mix.share, dtype=x.dtype, device=x.device)
+        mixed[view] = torch.lerp(x[mix.permutation.to(x.device)], x, share)
+    return mixed

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ser.errors import SerError
+from ser.models.freezing import freeze
 from ser.models.pretrained import check_name, first_line, first_mismatch, load_weights, published, weights_file
 
 # What libraries raise for arguments and sizes that they do not take.
@@ -32,12 +33,14 @@ class Backbone(nn.Module):
         super().__init__()
         self.body = body
         self.as_tokens = as_tokens
+        self._recomputes = False
         self._hooks: list = []
         self._inside = False
+        self._still: list[nn.Module] = []
         self._probe(sample)
 
     def forward(self, images):
-        if not self._hooks:
+        if not self._recomputes:
             return self._run(images)
         self._inside = True
         try:
@@ -61,6 +64,19 @@ class Backbone(nn.Module):
             return found.flatten(1, 2)
         return found.flatten(2).transpose(1, 2)
 
+    def freeze(self, last: int | None, where: str):
+        """Train only the `last` last stages and what follows them; None trains everything. See `freezing.freeze`."""
+        if last is not None:
+            self._still = freeze(self.body, last, where)
+            self.train(self.training)
+
+    def train(self, mode: bool = True):
+        """As torch's; what is fixed stays in eval mode."""
+        super().train(mode)
+        for module in self._still:
+            module.eval()
+        return self
+
     def set_gradient_checkpointing(self, enable: bool = True):
         """Recompute this backbone's activations in the backward pass. Raises SerError where timm cannot."""
         try:
@@ -75,11 +91,15 @@ class Backbone(nn.Module):
         for norm in norms:
             norm.momentum = norm.usual_momentum = getattr(norm, 'usual_momentum', norm.momentum)
         self._hooks = [norm.register_forward_pre_hook(self._before_norm) for norm in norms] if enable else []
+        self._recomputes = enable
 
     def _before_norm(self, norm, _):
-        # A recomputed forward, outside of ours, must not move the running statistics a second time.
-        norm.momentum = norm.usual_momentum if self._inside else 0.0
-        if not self._inside and norm.num_batches_tracked is not None:
+        # A recomputed forward, outside of ours, must not move the running statistics a second time. Nothing is
+        # assigned without need: torch.compile cannot trace an assignment within what is recomputed.
+        momentum = norm.usual_momentum if self._inside else 0.0
+        if norm.momentum != momentum:
+            norm.momentum = momentum
+        if not self._inside and norm.training and norm.num_batches_tracked is not None:
             norm.num_batches_tracked.sub_(1)
 
     def _probe(self, sample):
@@ -123,18 +143,21 @@ def build_backbone(config, size: int, channels: int, *, where: str, as_tokens: b
     """The backbone of one view, for images of `channels` x `size` x `size`.
 
     where: its dotted key in the config, for messages. load_pretrained: False leaves out every download and weights
-    file (a model rebuilt from a run). Raises SerError for an unknown name, for options or a size that the backbone
-    does not take, and for weights that cannot be had or do not fit.
+    file (a model rebuilt from a run). Raises SerError for an unknown name, for options, a size or a
+    train_last that the backbone does not take, and for weights that cannot be had or do not fit.
     """
     make = partial(_timm_body if config.kind == 'timm' else _mvit_body, config)
     backbone = _without_weights(make, size, channels, as_tokens, where)
+    backbone.freeze(config.train_last, where)
     if load_pretrained and config.weights:
         body = _from_file(make, size, channels, weights_file(config.weights, where), where)
     elif load_pretrained and config.kind == 'timm' and config.pretrained:
         body = _from_timm(make, size, channels, where)
     else:
         return backbone
-    return _backbone(body, size, channels, as_tokens)
+    backbone = _backbone(body, size, channels, as_tokens)
+    backbone.freeze(config.train_last, where)
+    return backbone
 
 
 def _timm_body(config, size, channels, **source):

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ser.errors import SerError
-from ser.models.cross_attention import CrossAttentionFusion, attention, feed_forward
+from ser.models.cross_attention import CrossAttentionFusion
+from ser.models.self_attention import EncoderLayer, SelfAttentionFusion
 
 
 class ConcatFusion(nn.Module):
-    """[f1; f2; ...]: the only fusion that takes a single view."""
+    """[f1; f2; ...]; a single view passes as it is."""
 
     tokens, least, most = False, 1, None
 
@@ -69,25 +70,6 @@ class GatedChannelFusion(nn.Module):
         return fused, {'gate_1': gate_1.detach(), 'gate_2': gate_2.detach()}
 
 
-class _EncoderLayer(nn.Module):
-    """A pre-norm Transformer encoder layer with GELU (torch's TransformerEncoderLayer, norm_first) that shows its
-    attention weights."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(config.width)
-        self.attention = attention(config)
-        self.attention_dropout = nn.Dropout(config.dropout)
-        self.feed_norm = nn.LayerNorm(config.width)
-        self.feed = feed_forward(config.width, config.feedforward, config.dropout)
-
-    def forward(self, x):
-        normed = self.attention_norm(x)
-        attended, weights = self.attention(normed, normed, normed)
-        x = x + self.attention_dropout(attended)
-        return x + self.feed(self.feed_norm(x)), weights
-
-
 class AttentionTokensFusion(nn.Module):
     """Each view is one token: projected where its width differs, a learned type embedding added (zero at first),
     pre-norm encoder layers, flattened without a last norm. Detail 'attention' (B, layers, views, views): the mean
@@ -100,7 +82,8 @@ class AttentionTokensFusion(nn.Module):
         self.projections = nn.ModuleList(
             nn.Identity() if width == config.width else nn.Linear(width, config.width) for width in widths)
         self.types = nn.Parameter(torch.zeros(len(widths), config.width))
-        self.layers = nn.ModuleList(_EncoderLayer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads, config.feedforward, config.dropout)
+                                    for _ in range(config.layers))
         self.width = len(widths) * config.width
 
     def forward(self, vectors):
@@ -181,6 +164,7 @@ FUSIONS: dict[str, type[nn.Module]] = {
     'lowrank_bilinear': LowRankBilinearFusion,
     'gmu': GmuFusion,
     'cross_attention': CrossAttentionFusion,
+    'self_attention': SelfAttentionFusion,
 }
 
 

@@ -4,7 +4,6 @@ With the defaults, MaxViT on the CQT and MViTv2 on the Mel spectrogram, as publi
 views, any fusion and head by config.
 """
 
-import torch
 from torch import nn
 
 from ser.errors import SerError
@@ -17,12 +16,6 @@ from ser.models.heads import build_head
 from ser.models.pretrained import check_pretrained
 
 _PARTS = ('fusion', 'head', 'front_end')
-
-
-@torch.compiler.disable
-def _mixed(views, mix):
-    # Outside the compiled graph: the share is a new number at every step, and each would be compiled anew.
-    return mix_images(views, mix)
 
 
 class FusedNetwork(nn.Module):
@@ -39,7 +32,7 @@ class FusedNetwork(nn.Module):
 
     def forward(self, views, mix=None) -> Output:
         if mix is not None:
-            views = _mixed(views, mix)
+            views = mix_images(views, mix)
         fused, details = self.fusion([backbone(views[name]) for name, backbone in self.backbones.items()])
         return Output(self.head(fused), {}, details)
 

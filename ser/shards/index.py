@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser.errors import SerError
+from ser.files import natural
 from ser.labels import canonical, misspelt
 from ser.shards.index_cache import cached_scan
-from ser.shards.paths import expand, natural_key
+from ser.shards.paths import expand
 from ser.shards.publish import MANIFEST
 from ser.shards.sample_label import find_label, parse_label_option
 
@@ -98,11 +99,11 @@ def build_index(data):
     """
     source = parse_label_option(data.label)
     shards, scans = [], []
-    for path, part in _named(data):
+    for path, part in named_shards(data):
         scan = cached_scan(path, source.wanted)
         shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part))
         scans.append(scan)
-    order = sorted(range(len(shards)), key=lambda i: (natural_key(shards[i].name), shards[i].sha256,
+    order = sorted(range(len(shards)), key=lambda i: (natural(shards[i].name), shards[i].sha256,
                                                       shards[i].part or ''))
     shards, scans = tuple(shards[i] for i in order), [scans[i] for i in order]
     notes = _check_manifests(shards)
@@ -114,7 +115,7 @@ def build_index(data):
     return Index(shards, tuple(rows), ignored, (*notes, *_label_notes(rows)))
 
 
-def _named(data):
+def named_shards(data):
     """[(path, part)] of the config's shards, each file once."""
     if not data.shards:
         raise SerError('no shards are named. Name tar files, globs, brace ranges or a folder with --shards')

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from ser.errors import SerError
+from ser.files import natural
 from ser.shards.publish import INDEX, MANIFEST, SKIPPED
 
 MAX_NAMES = 100_000
@@ -20,11 +21,6 @@ _SCHEME = re.compile(r'^[A-Za-z][A-Za-z0-9+.-]+:')
 _RANGE = re.compile(r'^(\d+)\.\.(\d+)$')
 
 
-def natural_key(text):
-    """Sort key with numbers in numeric order: `a-2` before `a-10`; equal numbers fall back to the text."""
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'([0-9]+)', text)], text
-
-
 def expand(patterns, option='--shards'):
     """The tar files that `patterns` name, in natural order, each once.
 
@@ -36,7 +32,7 @@ def expand(patterns, option='--shards'):
     for pattern in patterns:
         for path in _expand_one(str(pattern), option):
             found.setdefault(path.resolve(), path)
-    return tuple(sorted(found.values(), key=lambda path: (natural_key(path.name), natural_key(str(path)))))
+    return tuple(sorted(found.values(), key=lambda path: (natural(path.name), natural(str(path)))))
 
 
 def _expand_one(pattern, option):

@@ -6,6 +6,7 @@ import os
 import shutil
 
 from ser.errors import SerError
+from ser.files import sync_folder
 from ser.shards.tar import sync_and_close
 
 try:
@@ -95,19 +96,9 @@ def _clear(out, partial):
 def _publish(out, partial):
     """Move everything out of `partial`: each move is a rename, and the manifest's says that all are there."""
     names = sorted(path.name for path in partial.iterdir() if path.name != MANIFEST)
-    _sync_folder(partial)
+    sync_folder(partial)
     for name in names:
         os.replace(partial / name, out / name)
     os.replace(partial / MANIFEST, out / MANIFEST)
     partial.rmdir()
-    _sync_folder(out)
-
-
-def _sync_folder(folder):
-    if os.name == 'nt':
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(out)

@@ -74,6 +74,18 @@ def _pread(handle, count, offset):
     return os.read(handle, count)
 
 
+def longest(max_seconds, sample_rate):
+    """Samples of the longest clip within max_seconds, at least 1."""
+    return max(math.ceil(max_seconds * sample_rate), 1)
+
+
+def windows(samples, max_seconds, sample_rate):
+    """A clip (n,) as consecutive windows of equal length to a sample, as few as keep each within max_seconds."""
+    count = math.ceil(len(samples) / longest(max_seconds, sample_rate))
+    edges = [len(samples) * i // count for i in range(count + 1)]
+    return [samples[start:end] for start, end in itertools.pairwise(edges)]
+
+
 class _Batches:
     """What training and evaluation share: a row number to a Row of the batch."""
 
@@ -81,7 +93,7 @@ class _Batches:
         self.index, self.data = index, data
         self.spans = SpanReader(index.shards)
         self.class_of = {name: number for number, name in enumerate(names)}
-        self.max_samples = math.ceil(data.max_seconds * data.sample_rate)
+        self.max_samples = longest(data.max_seconds, data.sample_rate)
 
     def close(self):
         """Close the shards."""
@@ -179,15 +191,13 @@ class EvaluationBatches(_Batches):
                 raise self._too_long(row, row.frames / row.sample_rate)
 
     def _windows(self, row, counters):
-        count = math.ceil(len(row.samples) / self.max_samples)
-        if count == 1:
+        pieces = windows(row.samples, self.data.max_seconds, self.data.sample_rate)
+        if len(pieces) == 1:
             return [row]
         if self.data.long == 'error':
             raise self._too_long(self.index.rows[row.id], len(row.samples) / self.data.sample_rate)
         counters['windowed'] += 1
-        edges = [len(row.samples) * i // count for i in range(count + 1)]
-        return [Row(row.id, row.samples[start:end], row.target, 1.0, row.key)
-                for start, end in itertools.pairwise(edges)]
+        return [Row(row.id, piece, row.target, 1.0, row.key) for piece in pieces]
 
     def _too_long(self, row, seconds):
         return SerError(self._said(row, f'lasts {seconds:.1f} s, over data.max_seconds {self.data.max_seconds:g}. '

@@ -20,6 +20,7 @@ from torch.utils.data import get_worker_info
 
 from ser.errors import SerError
 from ser.shards.plan import rank_part
+from ser.shards.pool import cores
 from ser.shards.reader import EvaluationBatches, TrainBatches
 
 MAX_AUTO_WORKERS = 8
@@ -30,18 +31,20 @@ GRACE_SECONDS = 120
 log = logging.getLogger(__name__)
 
 
-def available_cores():
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+def rank_cores():
+    """Processor cores for this rank, at least 1: those of the machine shared among its ranks (LOCAL_WORLD_SIZE)."""
+    ranks = os.environ.get('LOCAL_WORLD_SIZE', '')
+    return max(cores() // max(int(ranks) if ranks.isdecimal() else 1, 1), 1)
 
 
-def resolve_workers(workers, steps, cores=None):
+def resolve_workers(workers, steps, available=None):
     """How many reader processes to start: data.workers ('auto': cores - 1, at most 8), never more than `steps`.
 
+    available: cores; rank_cores() unless given.
     Logs a warning when a number that was asked for is more than there are batches.
     """
-    cores = available_cores() if cores is None else cores
-    wanted = min(max(cores - 1, 0), MAX_AUTO_WORKERS) if workers == 'auto' else workers
+    available = rank_cores() if available is None else available
+    wanted = min(max(available - 1, 0), MAX_AUTO_WORKERS) if workers == 'auto' else workers
     if wanted > steps and workers != 'auto':
         log.warning('data.workers %d is more than the %d batches: using %d', wanted, steps, steps)
     return min(wanted, steps)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser.corpora import CORPORA, read_corpus
-from ser.corpora.scan import natural
 from ser.corpora.utterance import Skip, key_of
 from ser.errors import SerError, did_you_mean
+from ser.files import natural
 from ser.labels import ordered
 from ser.shards.audio_encode import FORMATS, RATES_HZ, encode
 from ser.shards.pool import cores, ordered_map

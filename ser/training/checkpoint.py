@@ -25,6 +25,8 @@ def save_checkpoint(folder, state, global_step, keep=()):
     """
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
+    for leftover in folder.glob('.step-*.partial'):
+        leftover.unlink()  # of a save that was killed
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = folder / f'step-{global_step:09d}.pt'
@@ -44,6 +46,12 @@ def _checkpoints(folder):
     """Newest first."""
     found = [path for path in Path(folder).glob('step-*.pt') if _NAME.fullmatch(path.name)]
     return sorted(found, key=_step_of, reverse=True)
+
+
+def load_checkpoint(folder, global_step):
+    """The checkpoint of one global step, or None when it is missing or damaged."""
+    path = Path(folder) / f'step-{global_step:09d}.pt'
+    return torch.load(path, map_location='cpu', weights_only=True) if verifies(path) else None
 
 
 def load_newest(folder, expected):
@@ -73,9 +81,9 @@ def load_newest(folder, expected):
 
 
 def save_weights(path, state_dict):
-    """A state dict as safetensors with its sha256 beside; no name, time or path inside."""
+    """A state dict as safetensors with its sha256 beside; no name, time or path inside. Returns the sha256."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
-    write_with_digest(path, safetensors.torch.save(tensors))
+    return write_with_digest(path, safetensors.torch.save(tensors))
 
 
 def load_weights(path, model):

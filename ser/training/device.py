@@ -37,7 +37,8 @@ def network_dtype(precision, device):
 
     Raises SerError for bfloat16 on a GPU that lacks it.
     """
-    supported = device.type != 'cuda' or torch.cuda.is_bf16_supported()
+    # Emulated bfloat16 (older GPUs) is slower than float32.
+    supported = device.type != 'cuda' or torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == 'bfloat16' and not supported:
         raise SerError('training.precision: this GPU has no bfloat16. Use float32 or auto')
     if precision == 'bfloat16' or (precision == 'auto' and device.type == 'cuda' and supported):

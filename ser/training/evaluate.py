@@ -34,8 +34,9 @@ def autocast(device, dtype):
 def evaluate_stream(model, network, stream, world, device, dtype, expected):
     """An Evaluated over all ranks, on every rank.
 
-    model: gives the views; network: classifies them (the EMA's, where there is one). expected: how many
-    clips the part has. A long clip's windows are averaged. Raises SerError when a clip is missing or doubled.
+    model: gives the views; network: classifies them (the EMA's, where there is one). expected: int64 (N,), the
+    part's row numbers. A long clip's windows are averaged. Raises SerError when a clip is missing or doubled and
+    when the network's output is not finite.
     """
     network.eval()
     ids, targets, probabilities = [], [], []
@@ -53,14 +54,20 @@ def evaluate_stream(model, network, stream, world, device, dtype, expected):
 
 
 def _join(per_rank, expected):
-    """Every rank's rows in id order, windows of one clip averaged, each clip exactly once."""
+    """Every rank's rows in id order, windows of one clip averaged, each clip of `expected` exactly once."""
     per_rank = [rows for rows in per_rank if len(rows[0])]
     if not per_rank:
         raise SerError('evaluation saw no clip at all')
     ids, targets, probabilities = (np.concatenate(parts) for parts in zip(*per_rank, strict=True))
+    # Windows of a clip follow each other on one rank, so a clip that comes a second time starts a second run.
+    runs = sum(1 + np.count_nonzero(np.diff(rows[0])) for rows in per_rank)
     unique, first, inverse, counts = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
-    if len(unique) != expected:
-        raise SerError(f'evaluation saw {len(unique)} clips of {expected}: the shards changed while they were read')
+    if runs != len(unique) or not np.array_equal(unique, np.sort(expected)):
+        raise SerError(f'evaluation saw {len(unique)} clips in {runs} places where {len(expected)} are wanted once '
+                       'each: do all ranks read the same shards?')
+    if not np.isfinite(probabilities).all():
+        raise SerError("the network's output is not finite: training diverged. Lower training.optimizer.lr or set "
+                       'training.clip_norm')
     sums = np.zeros((len(unique), probabilities.shape[1]))
     np.add.at(sums, inverse, probabilities)
     return Evaluated(unique, targets[first], sums / counts[:, None])

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 def predict_part(model, index, rows, names, stream, world, device, dtype):
     """Predictions of the clips `rows` (row numbers of the index) from a stream over them, on every rank."""
-    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, len(rows))
+    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, rows)
     members = [index.rows[i] for i in evaluated.ids]
     return Predictions(keys=[row.key for row in members], speakers=[index.speaker_name(row) for row in members],
                        labels=[names[i] for i in evaluated.targets],
@@ -22,6 +22,8 @@ def predict_part(model, index, rows, names, stream, world, device, dtype):
 
 def test_run(job, run):
     """Score best.safetensors on the test part and write every file of the run; returns the metrics (rank 0)."""
+    # Rank 0 wrote the weights; nobody may read them earlier.
+    job.world.from_main(True)
     load_weights(run.path / 'best.safetensors', job.model)
     with job.evaluation_stream('test') as stream:
         predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.names, stream,

@@ -1,45 +1,51 @@
 """A config made ready to train: shards indexed, parts drawn, model built, first batch seen; nothing written yet."""
 
+import functools
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
-from ser.errors import SerError
+from ser.config.load import to_yaml
+from ser.config.schema import Config
 from ser.labels import label_set
 from ser.models import build_model, check_pretrained
+from ser.models.contract import SpeechModel
 from ser.randomness import key_of
-from ser.shards.index import build_index
+from ser.shards.index import PARTS, Index, build_index, named_shards
 from ser.shards.plan import EvaluationPlan, TrainPlan
-from ser.shards.protocols import make_split
+from ser.shards.protocols import Split, make_split, write_split_csv
 from ser.shards.stream import EvaluationStream, TrainStream, resolve_workers
 from ser.training.device import network_dtype
-from ser.training.distributed import check_batch
+from ser.training.distributed import World, check_batch
 
 log = logging.getLogger(__name__)
-PARTS = ('train', 'valid', 'test')
-
 
 @dataclass
 class Job:
     """Everything the loop needs, from one config on one rank."""
 
-    config: Any
-    world: Any
+    config: Config
+    world: World
     device: torch.device
     dtype: torch.dtype | None
-    index: Any
-    names: tuple
-    split: Any
-    plan: Any
-    model: Any
-    dropped: Counter = field(default_factory=Counter)
-    offer_small_model: bool = False
+    index: Index
+    names: tuple[str, ...]
+    split: Split
+    plan: TrainPlan
+    model: SpeechModel
+    dropped: Counter
+    """Clips left out by data.labels, per label."""
 
-    def __post_init__(self):
-        self.valid_stream = self.evaluation_stream('valid')
+    @functools.cached_property
+    def valid_stream(self):
+        """The validation part, iterated once an epoch by readers that stay."""
+        return self.evaluation_stream('valid')
+
+    def write_split(self, path):
+        """Write split.csv."""
+        write_split_csv(path, self.index, self.split)
 
     @property
     def identity(self):
@@ -69,12 +75,6 @@ class Job:
     def _workers(self, steps):
         return resolve_workers(self.config.data.workers, steps)
 
-    def after_first_steps(self, seconds_left):
-        """Called once, when a few steps have shown how long the run will take."""
-        if self.offer_small_model and self.device.type == 'cpu' and seconds_left > 1800:
-            log.info('on this CPU the run would take about %.0f hours; --config maxmvit-tiny trains in minutes',
-                     seconds_left / 3600)
-
     def facts(self):
         """What data.json says: the data, the parts, the protocol."""
         rows = self.index.rows
@@ -84,13 +84,28 @@ class Job:
             counts = Counter(row.emotion for row in members)
             parts[part] = {'clips': len(members), 'classes': {name: counts[name] for name in self.names},
                            'speakers': sorted({self.index.speaker_name(row) for row in members} - {None})}
-        return {'digest': self.index.digest, 'split': self.split.digest,
+        return {'digest': self.index.digest, 'split': self.split.digest, 'classes': list(self.names),
                 'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in self.index.shards],
                 'clips': len(rows), 'dropped': dict(self.dropped), 'ignored_members': dict(self.index.ignored),
                 'protocol_kind': self.split.protocol, 'protocol': self.split.description,
                 'speaker_disjoint': self.split.speaker_disjoint, 'fold': self.split.fold, 'folds': self.split.folds,
                 'notes': list(self.split.notes), 'parts': parts,
                 'synthetic': any(row.metadata.get('corpus') == 'demo' for row in rows)}
+
+    def plan_lines(self, shapes):
+        """What a dry run says: config, data, parts, parameters, steps, shapes (of `probe`)."""
+        facts = self.facts()
+        yield to_yaml(self.config)
+        yield f"shards: {len(facts['shards'])} files, {facts['clips']} clips, digest {facts['digest'][:16]}"
+        yield f"protocol: {facts['protocol']}"
+        yield from (f'note: {note}' for note in facts['notes'])
+        for part, members in facts['parts'].items():
+            counts = ', '.join(f'{name} {count}' for name, count in members['classes'].items())
+            yield f"{part}: {members['clips']} clips, {len(members['speakers'])} speakers ({counts})"
+        for name, parameters in self.model.parts().items():
+            yield f'parameters of {name}: {sum(p.numel() for p in parameters):,}'
+        yield f'steps: {self.plan.steps_per_epoch} per epoch, {self.config.training.epochs} epochs'
+        yield from (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def prepare(config, world, device):
@@ -101,6 +116,7 @@ def prepare(config, world, device):
     training = config.training
     dtype = network_dtype(training.precision, device)
     check_batch(training.batch_size, world.size, training.accumulate)
+    named_shards(config.data)
     check_pretrained(config.model)
     index = build_index(config.data)
     names, dropped = label_set([row.emotion for row in index.rows], config.data.labels)
@@ -118,17 +134,18 @@ def prepare(config, world, device):
 def probe(job):
     """One batch through the views and the network: shapes per view and of the logits.
 
-    Raises SerError where audio, features and backbones do not fit together.
+    Reads every validation and test clip once as well: one that cannot be decoded is found now, not after the last
+    epoch. Raises SerError where audio, features and backbones do not fit together.
     """
-    for part in PARTS:
-        if not len(job.split.parts[part]):
-            raise SerError(f'the {part} part is empty: {job.split.description}')
+    for part in ('valid', 'test'):
+        with job.evaluation_stream(part) as stream:
+            for _ in stream:
+                pass
     stream = TrainStream(job.index, job.plan, job.config.data, job.names, accumulate=job.config.training.accumulate,
                          rank=job.world.rank, world=job.world.size, seed=job.config.run.seed, start=(0, 0), workers=0)
-    batch = next(iter(stream))
-    stream.close()
+    with stream:
+        batch = next(iter(stream)).to(job.device)
     model = job.model.to(job.device).eval()
-    batch = batch.to(job.device)
     with torch.no_grad():
         views = model.views(batch.waveforms[:2], batch.lengths[:2])
         logits = model.classify(views).logits

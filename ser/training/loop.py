@@ -4,6 +4,7 @@ import logging
 import math
 import signal
 import time
+from collections import Counter
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -12,16 +13,17 @@ from ser.errors import SerError
 from ser.evaluation.metrics import scores
 from ser.features.augment import draw_spec_augment
 from ser.features.mixup import draw_mix
+from ser.files import sha256_of, verifies
 from ser.randomness import key_of
-from ser.training.checkpoint import load_newest, save_checkpoint, save_weights
-from ser.training.device import peak_memory_gb
+from ser.training.checkpoint import load_checkpoint, load_newest, save_checkpoint, save_weights
 from ser.training.distributed import wrap
 from ser.training.evaluate import autocast, evaluate_stream
 from ser.training.interrupt import Interrupted
 from ser.training.losses import Loss
 from ser.training.optim import Schedule, build_optimizers
 from ser.training.prefetch import DeviceBatches
-from ser.training.state import Progress, restore, snapshot
+from ser.training.progress_line import progress_line, seconds_left
+from ser.training.state import Progress, restore, scored_state, snapshot
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,9 @@ log = logging.getLogger(__name__)
 class Trainer:
     """Trains `job.model` on `job.streams` and leaves best.safetensors, metrics.csv and checkpoints in the run."""
 
-    def __init__(self, job, run):
-        self.job, self.run, self.config = job, run, job.config
+    def __init__(self, job, run, after_first_step=None):
+        """after_first_step: called once with the seconds that the first step suggests are left."""
+        self.job, self.run, self.config, self.after_first_step = job, run, job.config, after_first_step
         self.world, self.device, self.dtype = job.world, job.device, job.dtype
         training = self.config.training
         self.model = job.model.to(self.device)
@@ -49,7 +52,7 @@ class Trainer:
         self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
         self.progress = Progress()
         self._steps_here = 0
-        self.total_steps = training.epochs * self.steps_per_epoch
+        self._met = Counter()
         self._saved_at = self._logged_at = time.monotonic()
         self._loss_on_device = torch.zeros(2, dtype=torch.float64 if self.device.type != 'mps' else torch.float32,
                                            device=self.device)
@@ -63,10 +66,24 @@ class Trainer:
             log.info('no checkpoint yet: starting from step 0')
         else:
             self.progress = restore(state, self.plain_network, self.ema, self.optimizers, self.schedule)
-            self._loss_on_device += torch.tensor([self.progress.loss_sum, self.progress.loss_weight])
+            sums = [self.progress.loss_sum, self.progress.loss_weight]
+            self._loss_on_device.copy_(torch.tensor(sums, dtype=self._loss_on_device.dtype))
             log.info('resuming from %s: epoch %d, step %d', path.name, self.progress.epoch + 1, self.progress.step)
+        self.world.agree(checkpoint=path.name if path else None)
         if self.world.is_main:
             self.run.truncate_metrics(self.progress.epoch)
+            self._check_best()
+
+    def _check_best(self):
+        """Write best.safetensors again when a kill left one of an epoch that the checkpoint does not know."""
+        p, best = self.progress, self.run.path / 'best.safetensors'
+        if p.best_epoch and not (verifies(best) and sha256_of(best) == p.best_sha256):
+            state = load_checkpoint(self.run.checkpoints, p.top[0][2]) if p.top else None
+            if state is None:
+                raise SerError(f'{best}: lost or damaged, and no checkpoint of epoch {p.best_epoch} is left '
+                               '(training.keep_best). Start a new run')
+            log.warning('best.safetensors was lost or of another epoch: written again from its checkpoint')
+            save_weights(best, scored_state(state))
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -80,7 +97,7 @@ class Trainer:
             return
         stream = self.job.train_stream((progress.epoch, progress.step))
         try:
-            # Readers fork: before the GPU and the threads of the first step are busy.
+            # Readers fork here, before the first step keeps the device and the threads busy; they use neither.
             stream.start()
             self.job.valid_stream.start()
             batches = iter(DeviceBatches(stream, self.device))
@@ -95,6 +112,8 @@ class Trainer:
                         raise Interrupted(stop.signal or signal.SIGTERM)
                     self._log_now_and_then()
                 self._end_epoch()
+                if any(self.world.gather(bool(stop))):
+                    raise Interrupted(stop.signal or signal.SIGTERM)
         finally:
             stream.close()
 
@@ -136,8 +155,7 @@ class Trainer:
     def _count(self, host, waited):
         self.progress.epoch_wait += waited
         self.progress.epoch_clips += len(host.keys) * self.world.size
-        for reason, count in host.counters.items():
-            self.progress.counters[reason] = self.progress.counters.get(reason, 0) + count
+        self._met.update(host.counters)
 
     def _place(self, micro):
         """A number for (rank, micro-batch), so that no two of a step draw alike."""
@@ -180,17 +198,13 @@ class Trainer:
     def _log_now_and_then(self):
         now = time.monotonic()
         self._steps_here += 1
-        if self._steps_here == 1:
-            self.job.after_first_steps(self._seconds_left())
+        if self._steps_here == 1 and self.after_first_step is not None:
+            self.after_first_step(seconds_left(self.progress, self.config.training.epochs, self.steps_per_epoch))
         # The epoch's last step is in the line that ends the epoch.
         last = self.progress.step == self.steps_per_epoch
         if not last and now - self._logged_at >= self.config.run.log_seconds:
             self._logged_at = now
             log.info(self._line())
-
-    def _seconds_left(self):
-        p = self.progress
-        return (self.total_steps - p.global_step) * p.epoch_seconds / max(p.step, 1)
 
     def _mean_loss(self):
         total, weight = self._loss_on_device.tolist()
@@ -200,17 +214,12 @@ class Trainer:
         return total / max(weight, 1e-12)
 
     def _line(self):
-        p = self.progress
-        speed = p.epoch_clips / max(p.epoch_seconds, 1e-9)
-        return (f'epoch {p.epoch + 1}/{self.config.training.epochs} step {p.step}/{self.steps_per_epoch} '
-                f'loss {self._mean_loss():.4f} lr {self.schedule.rate():.2e} {speed:.0f} clips/s '
-                f'data wait {100 * p.epoch_wait / max(p.epoch_seconds, 1e-9):.0f} % '
-                f'peak memory {peak_memory_gb(self.device):.1f} GB time left {clock(self._seconds_left())}')
+        return progress_line(self.progress, self.config.training.epochs, self.steps_per_epoch, self._mean_loss(),
+                             self.schedule.rate(), self.device)
 
     def _end_epoch(self):
         p = self.progress
-        train_loss = self._mean_loss()
-        line = self._line()
+        train_loss, rate, line = self._mean_loss(), self.schedule.rate(), self._line()
         valid, score = self.validate()
         improved = p.improves(score['ua'], valid.loss)
         self.schedule.after_epoch(valid.loss)
@@ -218,7 +227,7 @@ class Trainer:
                  ' (best)' if improved else '')
         row = {'epoch': p.epoch + 1, 'steps': p.global_step, 'train_loss': train_loss, 'valid_loss': valid.loss,
                'valid_ua': score['ua'], 'valid_wa': score['wa'], 'valid_macro_f1': score['macro_f1'],
-               'lr': self.schedule.rate(), 'clips_per_second': p.epoch_clips / max(p.epoch_seconds, 1e-9),
+               'lr': rate, 'clips_per_second': p.epoch_clips / max(p.epoch_seconds, 1e-9),
                'data_wait': p.epoch_wait / max(p.epoch_seconds, 1e-9), 'seconds': p.epoch_seconds,
                'best': int(improved)}
         p.stale_epochs = 0 if improved else p.stale_epochs + 1
@@ -233,7 +242,7 @@ class Trainer:
         self._loss_on_device.zero_()
         if self.world.is_main:
             if improved:
-                save_weights(self.run.path / 'best.safetensors', self._scored_state())
+                p.best_sha256 = save_weights(self.run.path / 'best.safetensors', self._scored_state())
             self.run.write_metrics([r for r in self.run.read_metrics() if int(r['epoch']) < row['epoch']] + [row])
         self.save()
         if stale:
@@ -244,19 +253,20 @@ class Trainer:
         self.world.broadcast_buffers(self.plain_network)
         network = self.ema.module if self.ema is not None else self.plain_network
         if self.ema is not None:
-            self.world.broadcast_buffers(self.ema)
+            self.world.broadcast_buffers(network)
         valid = evaluate_stream(self.model, network, self.job.valid_stream, self.world, self.device, self.dtype,
-                                len(self.job.split.parts['valid']))
+                                self.job.split.parts['valid'])
         return valid, scores(valid.targets, valid.probabilities.argmax(1), valid.probabilities, self.job.names)
 
     def _scored_state(self):
-        """The model's state dict with the averaged weights where there are any."""
-        network = self.ema.module if self.ema is not None else self.plain_network
-        return {f'network.{name}': tensor for name, tensor in network.state_dict().items()}
+        return scored_state({'network': self.plain_network.state_dict(),
+                             'ema': self.ema.state_dict() if self.ema is not None else None})
 
     def save(self):
-        """Write a checkpoint; every rank calls it, rank 0 writes."""
+        """Write a checkpoint; every rank calls it, rank 0 writes. Raises SerError when the loss is not finite."""
+        self._mean_loss()
         self.world.broadcast_buffers(self.plain_network)
+        self._report_met()
         self._saved_at = time.monotonic()
         p = self.progress
         p.loss_sum, p.loss_weight = self._loss_on_device.tolist()
@@ -264,9 +274,11 @@ class Trainer:
             state = snapshot(p, self.plain_network, self.ema, self.optimizers, self.schedule, self.job.identity)
             save_checkpoint(self.run.checkpoints, state, p.global_step, {step for _, _, step in p.top})
 
-
-def clock(seconds):
-    """`h:mm:ss` or `m:ss`."""
-    seconds = round(seconds)
-    hours, minutes = divmod(seconds // 60, 60)
-    return f'{hours}:{minutes:02d}:{seconds % 60:02d}' if hours else f'{minutes}:{seconds % 60:02d}'
+    def _report_met(self):
+        """Add what the readers of all ranks met to the totals, and say so once an epoch at least."""
+        met = sum(self.world.gather(self._met), Counter())
+        self._met = Counter()
+        if met:
+            self.progress.counters = dict(Counter(self.progress.counters) + met)
+            log.info('readers so far: %s', ', '.join(f'{reason} {n}' for reason, n in
+                                                     sorted(self.progress.counters.items())))

@@ -14,10 +14,12 @@ from pathlib import Path
 from ser.config.load import load_resolved, to_yaml
 from ser.errors import SerError
 from ser.evaluation.reading import read_json
-from ser.files import write_json, write_rows, write_whole
+from ser.files import verifies, write_json, write_rows, write_whole
 
 METRICS = ('epoch', 'steps', 'train_loss', 'valid_loss', 'valid_ua', 'valid_wa', 'valid_macro_f1', 'lr',
            'clips_per_second', 'data_wait', 'seconds', 'best')
+# What ser.evaluation reads.
+SCORED_FROM = ('predictions.csv', 'split.csv', 'data.json', 'labels.json', 'metrics.csv')
 PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm', 'kornia', 'webdataset', 'soundfile',
             'soxr', 'numpy', 'scipy', 'scikit-learn', 'pydantic')
 
@@ -58,7 +60,8 @@ class RunDirectory:
         except OSError as error:
             raise SerError(f'{self.path}: cannot be made: {error.strerror}. Choose another --out') from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A lock of the process, not of the open file: readers that fork must not keep it when we are killed.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
             raise SerError(f'{self.path}: another process is writing this run. Wait for it, stop it, '
@@ -73,13 +76,16 @@ class RunDirectory:
         self._log_handler.close()
         self._lock.close()
 
-    def create(self, config, names, data_facts, environment):
-        """Write what is known before the first step."""
+    def write_facts(self, names, data_facts, write_split):
+        """Write what follows from the data: labels.json, data.json and split.csv (by calling write_split(path))."""
         write_json(self.path / 'labels.json', list(names))
+        write_json(self.path / 'data.json', data_facts)
+        write_split(self.path / 'split.csv')
+
+    def create(self, config, environment):
+        """Write command, environment and config. Call it last: a directory with config.yaml is a run."""
         write_whole(self.path / 'command.txt', shlex.join(sys.orig_argv) + '\n')
         write_json(self.path / 'environment.json', environment)
-        write_json(self.path / 'data.json', data_facts)
-        # Last: a directory that holds config.yaml is a run, and can be resumed.
         write_whole(self.path / 'config.yaml', to_yaml(config))
 
     @property
@@ -89,8 +95,13 @@ class RunDirectory:
 
     @property
     def finished(self):
-        """Whether training and test are done."""
-        return (self.path / 'test_metrics.json').is_file()
+        """Whether training and test are done and the weights are whole."""
+        return (self.path / 'test_metrics.json').is_file() and verifies(self.path / 'best.safetensors')
+
+    @property
+    def scorable(self):
+        """Whether every file that the scores are computed from is there."""
+        return all((self.path / name).is_file() for name in SCORED_FROM)
 
     def read_metrics(self):
         """Rows of metrics.csv as dicts of strings, oldest first."""

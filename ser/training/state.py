@@ -15,6 +15,7 @@ class Progress:
     best_ua: float = -1.0
     best_loss: float = float('inf')
     best_epoch: int = 0
+    best_sha256: str = ''
     stale_epochs: int = 0
     finished: bool = False
     loss_sum: float = 0.0
@@ -58,3 +59,12 @@ def restore(state, network, ema, optimizers, schedule):
         optimizer.load_state_dict(state['optimizers'][name])
     schedule.load_state_dict(state['schedule'])
     return Progress(**state['progress'])
+
+
+def scored_state(state):
+    """The SpeechModel state dict that validation scored: a snapshot's averaged weights, or its plain ones."""
+    if state['ema'] is None:
+        return {f'network.{name}': tensor for name, tensor in state['network'].items()}
+    # AveragedModel keeps the network under `module.` and a counter of its own beside it.
+    return {name.replace('module.', 'network.', 1): tensor for name, tensor in state['ema'].items()
+            if name.startswith('module.')}

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from ser.features.frontend import FrontEnd
 from ser.files import write_whole
-from ser.recordings import BadRecording, read_recording, windows
+from ser.inference.recordings import BadRecording, read_recording
+from ser.shards.reader import windows
 
 DPI = 130
 ALWAYS = ('cqt', 'mel')

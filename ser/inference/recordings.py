@@ -1,7 +1,5 @@
-"""Audio files as people name them on a command line: found in folders, read, refused one by one, cut into windows."""
+"""Audio files as people name them on a command line: found in folders, read, refused one by one."""
 
-import itertools
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +92,3 @@ def _kind(start, suffix):
     if start.startswith(b'ID3'):
         return '.flac' if suffix.lower() == '.flac' else '.mp3'
     return '.mp3' if len(start) > 1 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0 else None
-
-
-def windows(samples, max_seconds, sample_rate):
-    """A clip (n,) as consecutive windows of equal length, as few as keep each within max_seconds.
-
-    The same windows as evaluation with data.long 'window'.
-    """
-    count = math.ceil(len(samples) / max(int(max_seconds * sample_rate), 1))
-    edges = [len(samples) * i // count for i in range(count + 1)]
-    return [samples[start:end] for start, end in itertools.pairwise(edges)]

@@ -33,9 +33,8 @@ def heard_by(run, config, names, corpora):
         return Heard(frozenset(members), frozenset(row.audio_sha256 for row in rows) - {None},
                      frozenset(speaker_identity(row) for row in rows))
     known = {*CORPORA, *corpora} - {''}
-    speakers = {None if member.speaker is None else (_corpus_of(key, known), member.speaker)
-                for key, member in members.items()}
-    return Heard(frozenset(members), None, frozenset(speakers))
+    speakers = frozenset().union(*(_identities(member, known) for member in members.values()))
+    return Heard(frozenset(members), None, speakers)
 
 
 def _own_index(run, config):
@@ -46,9 +45,27 @@ def _own_index(run, config):
     return index if index.digest == read_json(run / 'data.json', dict).get('digest') else None
 
 
-def _corpus_of(key, known):
-    """The corpus that a key of our shards begins with, or ''."""
-    return max((name for name in known if key.startswith(f'{name}-')), key=len, default='')
+def _identities(member, known):
+    """The speaker_identity of a Member of split.csv as a set: both, where its speaker can be read in two ways.
+
+    Where several corpora meet, split.csv says '<corpus>/<speaker>' (Index.speaker_name), with 'None' for no corpus.
+    """
+    if member.speaker is None:
+        return {None}
+    prefix, slash, _ = member.speaker.partition('/')
+    corpus = _longest({*known, prefix} if slash else known, member.key, '-')
+    named = corpus if member.speaker.startswith(f'{corpus}/') else _longest({*known, 'None'}, member.speaker, '/')
+    if not named:
+        return {(corpus, member.speaker)}
+    speaker = member.speaker[len(named) + 1:]
+    found = {('' if named == 'None' else named, speaker)}
+    # A key of some corpus whose speakers are called after another: they may be that one's, or have a slash of their own.
+    return found if corpus in ('', named) else found | {(corpus, member.speaker)}
+
+
+def _longest(names, text, mark):
+    """The longest of the names that `text` begins with, `mark` following, or ''."""
+    return max((name for name in names if name and text.startswith(f'{name}{mark}')), key=len, default='')
 
 
 def overlap_notes(rows, heard):

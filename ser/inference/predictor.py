@@ -12,8 +12,9 @@ import torch
 
 from ser.errors import SerError
 from ser.evaluation.tables import text_table
-from ser.recordings import BadRecording, read_recording, windows
+from ser.inference.recordings import BadRecording, read_recording
 from ser.shards.batch import padded_length
+from ser.shards.reader import windows
 from ser.training.device import choose_device, network_dtype
 from ser.training.evaluate import autocast
 from ser.training.rebuild import load_run

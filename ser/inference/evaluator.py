@@ -152,7 +152,7 @@ def _notes(index, dropped, windowed, data):
 
 
 def _facts(run, config, names, index, rows, notes):
-    from ser.heard import heard_by, overlap_notes, speakers_disjoint
+    from ser.inference.heard import heard_by, overlap_notes, speakers_disjoint
 
     members = [index.rows[number] for number in rows]
     corpora = {row.metadata.get('corpus') for row in members}

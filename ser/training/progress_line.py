@@ -1,0 +1,22 @@
+"""The log line of a run: where it stands, how fast it goes, how long it will take."""
+
+from ser.training.device import peak_memory_gb
+
+
+def progress_line(progress, epochs, steps_per_epoch, loss, rate, device):
+    """One line: epoch, step, loss, learning rate, clips/s, data wait %, peak memory, time left."""
+    p, seconds = progress, max(progress.epoch_seconds, 1e-9)
+    return (f'epoch {p.epoch + 1}/{epochs} step {p.step}/{steps_per_epoch} loss {loss:.4f} lr {rate:.2e} '
+            f'{p.epoch_clips / seconds:.0f} clips/s data wait {100 * p.epoch_wait / seconds:.0f} % '
+            f'peak memory {peak_memory_gb(device):.1f} GB time left {clock(seconds_left(p, epochs, steps_per_epoch))}')
+
+
+def seconds_left(progress, epochs, steps_per_epoch):
+    """Seconds to the last epoch's end at the speed of this one; validation is not counted."""
+    return (epochs * steps_per_epoch - progress.global_step) * progress.epoch_seconds / max(progress.step, 1)
+
+
+def clock(seconds):
+    """`h:mm:ss` or `m:ss`."""
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    return f'{hours}:{minutes:02d}:{round(seconds) % 60:02d}' if hours else f'{minutes}:{round(seconds) % 60:02d}'

@@ -1,0 +1,16 @@
+import torch
+
+from ser.training.progress_line import clock, progress_line, seconds_left
+from ser.training.state import Progress
+
+
+def test_the_line_says_where_the_run_stands():
+    progress = Progress(epoch=1, step=5, global_step=15, epoch_seconds=10.0, epoch_wait=1.0, epoch_clips=800)
+    assert seconds_left(progress, 4, 10) == 25 * 2
+    line = progress_line(progress, 4, 10, 1.2345, 2e-4, torch.device('cpu'))
+    for part in ('epoch 2/4 step 5/10 loss 1.2345 lr 2.00e-04 80 clips/s data wait 10 %', 'GB time left 0:50'):
+        assert part in line
+
+
+def test_clock():
+    assert [clock(seconds) for seconds in (5, 65, 3600, 7322.6)] == ['0:05', '1:05', '1:00:00', '2:02:03']
