@@ -44,7 +44,8 @@ def test_features_and_logits_equal_the_cpus():
     assert (logits - gpu_logits.cpu()).abs().max() < 2e-2
 
 
-@pytest.mark.parametrize('more', [[], ['training.compile=true'], ['training.precision=float32', 'training.accumulate=2'],
+@pytest.mark.parametrize('more', [[], ['training.compile=true'],
+                                  ['training.precision=float32', 'training.accumulate=2'],
                                   ['training.gradient_checkpointing=true', 'augment.mixup.alpha=0']])
 def test_training_runs_to_its_scores(shards, tmp_path, more):
     assert train(shards, tmp_path / 'run', *more) == 0

@@ -130,7 +130,7 @@ exit 0
 
 
 def run_ci(folder, readme):
-    """(.ci/run over a README in an empty folder, the commands it called), python3 being a stub that writes them down."""
+    """(.ci/run over a README in an empty folder, the commands it called), a stub for python3 writing them down."""
     (folder / 'stubs').mkdir()
     (folder / '.ci').mkdir()
     for name, text in (('stubs/python3', STUB), ('.ci/run', (ROOT / '.ci' / 'run').read_text()), ('README.md', readme)):

@@ -81,7 +81,7 @@ def broken(folder, audio, **fields):
 EVERYTHING = 'training.batch_size=2'
 
 
-def refused_before_an_epoch_is_done(*arguments):
+def refused_at_once(*arguments):
     """`refused`, with no line of progress."""
     assert not re.search(r'^epoch', refused(*arguments), re.MULTILINE)
 
@@ -90,17 +90,17 @@ def test_corrupt_flac(tmp_path, capfd):
     audio = bytearray(audio_bytes(np.random.default_rng(0).integers(-9000, 9000, 16000).astype(np.int16)))
     audio[len(audio) // 2] ^= 0x40
     broken(tmp_path, bytes(audio))
-    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
+    refused_at_once(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
 
 
 def test_not_audio_at_all(tmp_path, capfd):
     broken(tmp_path, b'this is text, not sound')
-    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
+    refused_at_once(train, training(tmp_path, EVERYTHING), capfd, 'bad.tar', 'bad-clip')
 
 
 def test_zero_length_clip(tmp_path, capfd):
     broken(tmp_path, audio_bytes(np.zeros(0, np.int16), suffix='wav'), frames=0)
-    refused_before_an_epoch_is_done(train, training(tmp_path, EVERYTHING), capfd, 'bad-clip')
+    refused_at_once(train, training(tmp_path, EVERYTHING), capfd, 'bad-clip')
 
 
 def test_truncated_tar(tmp_path, capfd):
@@ -177,14 +177,15 @@ def test_a_test_clip_that_cannot_be_read_is_found_before_the_first_epoch(tmp_pat
         make_shards(tmp_path / part, n_speakers=3, first_speaker=3 * number + 1)
     (tmp_path / 'test').mkdir()
     broken(tmp_path / 'test', b'this is text, not sound')
-    refused_before_an_epoch_is_done(train, [*training(tmp_path / 'train', EVERYTHING), '--valid-shards', tmp_path / 'valid',
-                    '--test-shards', tmp_path / 'test' / 'bad.tar'], capfd, 'bad-clip')
+    refused_at_once(train, [*training(tmp_path / 'train', EVERYTHING), '--valid-shards', tmp_path / 'valid',
+                            '--test-shards', tmp_path / 'test' / 'bad.tar'], capfd, 'bad-clip')
     assert not (tmp_path / 'train' / 'run').exists()
 
 
 def test_a_test_clip_over_the_longest_length_is_refused_before_the_first_epoch(tmp_path, capfd):
     make_shards(tmp_path, seconds=1.0)
-    refused_before_an_epoch_is_done(train, training(tmp_path, 'data.max_seconds=0.5'), capfd, 'data.max_seconds', 'data.long=window')
+    refused_at_once(train, training(tmp_path, 'data.max_seconds=0.5'), capfd, 'data.max_seconds',
+                    'data.long=window')
     assert not (tmp_path / 'run').exists()
 
 

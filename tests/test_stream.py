@@ -224,11 +224,13 @@ def test_a_stream_that_nobody_closes_does_not_hold_up_the_exit(shards, tmp_path)
 def test_workers_ignore_the_signals_of_the_group(shards):
     index, plan, data = setup(*shards, epochs=50)
     with TrainStream(index, plan, data, EMOTIONS, workers=2) as stream:
-        stream.start()
+        batches = iter(stream)
+        # One batch of each worker, so that both are beyond their start.
+        assert next(batches) and next(batches)
         for process in multiprocessing.active_children():
             os.kill(process.pid, signal.SIGINT)
             os.kill(process.pid, signal.SIGTERM)
-        assert sum(1 for _ in stream) == 50 * plan.steps_per_epoch
+        assert 2 + sum(1 for _ in batches) == 50 * plan.steps_per_epoch
 
 
 def test_long_clips(tmp_path):

@@ -6,7 +6,6 @@ from pydantic import AfterValidator
 
 from ser.config.section import Count, Positive, PositiveInt, Section
 
-
 _LONGEST_NAME = 200
 
 

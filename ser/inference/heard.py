@@ -59,7 +59,7 @@ def _identities(member, known):
         return {(corpus, member.speaker)}
     speaker = member.speaker[len(named) + 1:]
     found = {('' if named == 'None' else named, speaker)}
-    # A key of some corpus whose speakers are called after another: they may be that one's, or have a slash of their own.
+    # The key is of one corpus, the speaker named after another: that corpus' speaker, or a name with a slash in it.
     return found if corpus in ('', named) else found | {(corpus, member.speaker)}
 
 
