@@ -1,9 +1,11 @@
 """A training session from config to scores: new, resumed or dry. `folds` runs one per fold."""
 
+import gc
 import logging
 import os
 import shlex
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -47,20 +49,27 @@ def with_world(config, body):
     log.info('device %s: %s%s', device, reason, f', {world.size} ranks' if world.size > 1 else '')
     try:
         return body(world, device, reason)
-    except torch.OutOfMemoryError as error:
-        raise SerError('the GPU is out of memory: lower training.batch_size, raise training.accumulate, or set '
-                       'training.gradient_checkpointing=true') from error
-    except RuntimeError as error:
-        raise _for_people(error, world) from error
+    except BaseException as error:
+        # Frames of the traceback keep the DDP wrapper alive, and freeing it after the process group can deadlock.
+        traceback.clear_frames(error.__traceback__)
+        told = _for_people(error, world)
+        if told is error:
+            raise
+        raise told from error
     finally:
+        gc.collect()
         stop_world(world)
 
 
 def _for_people(error, world):
-    """The SerError that a RuntimeError stands for, or the error itself."""
+    """The SerError that an error of torch stands for, or the error itself."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return SerError('the GPU is out of memory: lower training.batch_size, raise training.accumulate, or set '
+                        'training.gradient_checkpointing=true')
     # Torch raises the death of a reader from its signal handler, wherever the main thread then is.
     death = reader_death(error)
-    if death is None and world.size > 1 and (isinstance(error, dist.DistError) or 'gloo' in str(error).lower()):
+    lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and 'gloo' in str(error).lower())
+    if death is None and world.size > 1 and lost:
         return SerError(f'rank {world.rank} lost another rank, whose own message says why')
     return death or error
 

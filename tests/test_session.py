@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from ser.config.schema import Config
+from ser.errors import SerError
+from ser.training.distributed import World
+from ser.training.session import _for_people, with_world
+
+CONFIG = Config(run={'device': 'cpu'})
+
+
+def raising(error):
+    def body(world, device, reason):
+        raise error
+    return body
+
+
+def test_out_of_memory_names_what_to_lower():
+    with pytest.raises(SerError, match=r'out of memory: lower training\.batch_size'):
+        with_world(CONFIG, raising(torch.OutOfMemoryError('CUDA out of memory')))
+
+
+def test_a_dead_reader_is_an_error_for_people():
+    error = RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.')
+    with pytest.raises(SerError, match='a reader process died'):
+        with_world(CONFIG, raising(error))
+
+
+def test_other_errors_pass_unchanged():
+    with pytest.raises(RuntimeError, match='shapes') as caught:
+        with_world(CONFIG, raising(RuntimeError('shapes do not match')))
+    assert not isinstance(caught.value, SerError)
+
+
+def test_a_lost_rank_is_said_only_where_there_are_ranks():
+    error = RuntimeError('[gloo] Connection closed by peer')
+    assert 'rank 1 lost another rank' in str(_for_people(error, World(1, 2)))
+    assert _for_people(error, World()) is error
+
+
+def test_the_result_of_the_body_comes_back_with_its_device():
+    assert with_world(CONFIG, lambda world, device, reason: (world.size, device.type)) == (1, 'cpu')
