@@ -1,9 +1,11 @@
 """`ser shards`, `tools/build_shards.py`: a corpus folder into WebDataset shards."""
 
+import shlex
 import sys
 import time
 
 from ser.command import DONE, SOME_BAD, Parser, log_to_terminal, run_command
+from ser.evaluation.tables import counted
 
 EPILOG = """\
 Plain tars of audio and JSON, with an index beside them. ser corpora lists the corpora.
@@ -56,12 +58,14 @@ def report(summary):
     official = ''
     if summary.official not in (None, summary.utterances):
         official = f' (the published corpus has {summary.official})'
-    yield f'{summary.corpus}: {summary.utterances} utterances in {len(summary.shards)} shards, {summary.out}{official}'
+    yield (f"{summary.corpus}: {counted(summary.utterances, 'utterance')} in {counted(len(summary.shards), 'shard')}, "
+           f'{summary.out}{official}')
     yield f'hours: {summary.seconds / 3600:.2f}'
     yield f'speakers: {len(summary.speakers) or "unknown"}'
     yield 'emotions: ' + ', '.join(f'{name} {count}' for name, count in summary.emotions.items())
     if summary.clipped_samples:
-        yield f'clipped: {summary.clipped_samples} samples in {summary.clipped_files} files'
+        yield (f"peaks cut at full scale: {counted(summary.clipped_samples, 'sample')} in "
+               f"{counted(summary.clipped_files, 'file')}")
     if summary.skips:
         yield 'skipped: ' + ', '.join(f'{reason} {count}' for reason, count in summary.skipped.items())
         first = sorted(summary.skips, key=lambda skip: not skip.bad)[:_SHOWN_SKIPS]
@@ -70,6 +74,7 @@ def report(summary):
             yield f'  and {len(summary.skips) - len(first)} more, all of them in skipped.csv'
     else:
         yield 'skipped: none'
+    yield f'next: python -m ser.train --shards {shlex.quote(str(summary.out))} --config maxmvit-tiny'
 
 
 class Progress:

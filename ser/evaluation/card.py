@@ -91,7 +91,8 @@ def protocol_lines(metrics):
     words = PROTOCOLS.get(metrics['protocol_kind'])
     epoch = metrics['best_epoch']
     chosen = [] if epoch is None else [
-        f'The weights are those of epoch {epoch}, the best UA on the validation part; the test part chose nothing.']
+        f'The weights are those of epoch {epoch}, the best UA on the validation part (of equals, '
+        'the one with the lowest loss); the test part chose nothing.']
     return [f"{metrics['protocol']}.", '',
             ' '.join([*([words] if words else []), disjoint[metrics['speaker_disjoint']], *chosen])]
 

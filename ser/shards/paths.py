@@ -73,7 +73,10 @@ def _existing(path, pattern):
 
 
 def build_hint(folder):
-    """The command that would build shards into `folder`, for messages."""
+    """The command that would build the shards looked for in `folder`, for messages."""
+    if folder.is_dir() and any(folder.iterdir()):
+        # Something else lies there, perhaps the corpus itself: shards belong in a folder of their own.
+        return 'Build them: python tools/build_shards.py CORPUS SOURCE OUT, then name OUT (ser corpora lists CORPUS)'
     out = 'OUT' if glob.has_magic(str(folder)) else folder
     return f'Build them: python tools/build_shards.py ravdess SOURCE {out}'
 

@@ -9,6 +9,7 @@ import torch
 
 from ser.config.load import to_yaml
 from ser.config.schema import Config
+from ser.evaluation.tables import counted
 from ser.labels import label_set
 from ser.models import build_model, check_pretrained
 from ser.models.contract import SpeechModel
@@ -92,20 +93,33 @@ class Job:
                 'notes': list(self.split.notes), 'parts': parts,
                 'synthetic': any(row.metadata.get('corpus') == 'demo' for row in rows)}
 
+    def epoch_line(self):
+        """How many steps the epochs have, and how many clips each leaves over."""
+        batch, clips = self.config.training.batch_size, len(self.plan.rows)
+        left = clips - self.plan.steps_per_epoch * batch
+        spare = f'; {left} of {clips} clips, others each epoch, do not fill a batch of {batch}' if left else ''
+        return f"{self.config.training.epochs} of {counted(self.plan.steps_per_epoch, 'step')}{spare}"
+
     def plan_lines(self, shapes):
         """What a dry run says: config, data, parts, parameters, steps, shapes (of `probe`)."""
         facts = self.facts()
         yield to_yaml(self.config)
-        yield f"shards: {len(facts['shards'])} files, {facts['clips']} clips, digest {facts['digest'][:16]}"
+        yield (f"shards: {counted(len(facts['shards']), 'file')}, {counted(facts['clips'], 'clip')}, "
+               f"digest {facts['digest'][:16]}")
         yield f"protocol: {facts['protocol']}"
         yield from (f'note: {note}' for note in facts['notes'])
         for part, members in facts['parts'].items():
             counts = ', '.join(f'{name} {count}' for name, count in members['classes'].items())
-            yield f"{part}: {members['clips']} clips, {len(members['speakers'])} speakers ({counts})"
+            yield f"{part}: {counted(members['clips'], 'clip')}, {who(members)} ({counts})"
         for name, parameters in self.model.parts().items():
             yield f'parameters of {name}: {sum(p.numel() for p in parameters):,}'
-        yield f'steps: {self.plan.steps_per_epoch} per epoch, {self.config.training.epochs} epochs'
+        yield f'epochs: {self.epoch_line()}'
         yield from (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def who(members):
+    """'4 speakers' of a part of `Job.facts`."""
+    return counted(len(members['speakers']), 'speaker') if members['speakers'] else 'speakers unknown'
 
 
 def prepare(config, world, device):

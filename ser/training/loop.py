@@ -280,5 +280,5 @@ class Trainer:
         self._met = Counter()
         if met:
             self.progress.counters = dict(Counter(self.progress.counters) + met)
-            log.info('readers so far: %s', ', '.join(f'{reason} {n}' for reason, n in
+            log.info('while reading, so far: %s', ', '.join(f'{reason} {n}' for reason, n in
                                                      sorted(self.progress.counters.items())))

@@ -127,11 +127,19 @@ def open_run(path):
     """The config and class names of a run directory. Raises SerError when it is not one."""
     path = Path(path)
     if not (path / 'config.yaml').is_file():
-        raise SerError(f'{path}: not a run directory (no config.yaml). Train one with python -m ser.train --out {path}')
+        raise SerError(f'{path}: not a run directory (no config.yaml).{_what_instead(path)}')
     names = read_json(path / 'labels.json', list)
     if len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise SerError(f'{path / "labels.json"}: a list of at least two class names is wanted')
     return load_resolved(path / 'config.yaml'), tuple(names)
+
+
+def _what_instead(path):
+    """What a folder that is no run may be, and what to name instead."""
+    if (path / 'shards.json').is_file() or any(path.glob('*.tar')):
+        return ' It holds shards; a run is what python -m ser.train --shards makes of them'
+    runs = sorted((found.parent for found in path.glob('*/config.yaml')), key=lambda run: run.stat().st_mtime)
+    return f' It holds runs: name one of them, such as {runs[-1]}' if runs else ' Runs are made by python -m ser.train'
 
 
 def environment(device, reason, world_size):

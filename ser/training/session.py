@@ -24,7 +24,7 @@ from ser.training.device import choose_device, set_deterministic
 from ser.training.distributed import start_world, stop_world
 from ser.training.finish import test_run
 from ser.training.interrupt import Interrupted, StopRequest
-from ser.training.job import prepare, probe
+from ser.training.job import prepare, probe, who
 from ser.training.loop import Trainer
 from ser.training.run import RunDirectory, environment, new_run_path, open_run
 
@@ -203,13 +203,18 @@ def _describe(job):
     log.info('classes: %s', ', '.join(job.names))
     for part in PARTS:
         members = facts['parts'][part]
-        log.info('%s: %s, %s', part, counted(members['clips'], 'clip'), counted(len(members['speakers']), 'speaker'))
+        log.info('%s: %s, %s', part, counted(members['clips'], 'clip'), who(members))
+    renamed = {(row.raw_label.strip(), row.emotion) for row in job.index.rows
+               if row.raw_label.strip().lower() != row.emotion}
+    if renamed:
+        log.info('labels renamed: %s', ', '.join(f'{given} -> {name}' for given, name in sorted(renamed)))
     for reason, count in sorted(job.index.ignored.items()):
         log.info('shards: %s passed over: %s', counted(count, 'member'), reason)
     for note in job.index.notes:
         log.warning('shards: %s', note)
     for note in (job.split.description, *job.split.notes):
         log.info('protocol: %s', note)
+    log.info('epochs: %s', job.epoch_line())
     parameters = sum(p.numel() for p in job.model.parameters())
     log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
     sys.stderr.flush()
