@@ -6,23 +6,26 @@ from oracles import decibels, librosa_mel, padded, real_clips, synthetic_clips
 
 from ser.config.features import ChromaConfig, MelConfig
 from ser.errors import SerError
-from ser.features.mel import Mfcc, PowerBanks, chroma_filters, slope
+from ser.features.cepstrum import Mfcc, slope
+from ser.features.filters import chroma_filters, mel_filters
+from ser.features.mel import ENGINES
 
 CLIPS = synthetic_clips()
 
 
-def banks(mel=None, rate=44100, names=('mel', 'chroma'), chroma=None):
-    return PowerBanks(mel or MelConfig(), chroma or ChromaConfig(), rate, names)
+def banks(mel=None, rate=44100, names=('mel', 'chroma'), engine='banded'):
+    return ENGINES[engine](mel or MelConfig(), ChromaConfig(), rate, names)
 
 
 def power_of(clip, layer):
     return {name: value[0].double().numpy() for name, value in layer(torch.from_numpy(clip).float()[None]).items()}
 
 
+@pytest.mark.parametrize('engine', ENGINES)
 @pytest.mark.parametrize('name', CLIPS)
-def test_mel_equals_librosa(name):
+def test_mel_equals_librosa(name, engine):
     clip = padded(CLIPS[name])
-    error = np.abs(decibels(power_of(clip, banks())['mel']) - decibels(librosa_mel(clip)))
+    error = np.abs(decibels(power_of(clip, banks(engine=engine))['mel']) - decibels(librosa_mel(clip)))
     assert error.mean() < 0.001
 
 
@@ -65,16 +68,68 @@ def test_mfcc_equals_librosa():
     np.testing.assert_allclose(ours, librosa.feature.mfcc(S=mel_db, n_mfcc=40), atol=2e-3)
 
 
-def test_chunks_change_nothing_and_bound_the_clips_at_once():
+@pytest.mark.parametrize(('engine', 'chunk_mb', 'expected'), [
+    ('torchaudio', 8, [2, 2, 2, 1]), ('banded', 8, [162, 162, 162, 67]), ('banded', 'auto', [122] * 4 + [65]),
+    ('banded', 0.001, [1] * 553)])
+def test_chunks_change_nothing_and_bound_what_is_worked_on_at_once(engine, chunk_mb, expected):
     clips = torch.randn(7, 20000)
-    whole, layer = banks(MelConfig(chunk_mb=1e4)), banks(MelConfig(chunk_mb=6))
+    whole, layer = (banks(MelConfig(chunk_mb=size), engine=engine) for size in (1e4, chunk_mb))
     seen = []
     chunk = layer._chunk
-    layer._chunk = lambda part: seen.append(len(part)) or chunk(part)
+    layer._chunk = lambda *part: seen.append(len(part[1 if engine == 'banded' else 0])) or chunk(*part)
     parts = layer(clips)
-    assert seen == [2, 2, 2, 1]
+    assert seen == expected
     for name, value in whole(clips).items():
         torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('mel', [
+    MelConfig(), MelConfig(n_fft=1024, hop_length=160, bins=64, fmin_hz=50, fmax_hz=7000),
+    MelConfig(n_fft=512, hop_length=700, bins=40), MelConfig(n_fft=2048, hop_length=333, bins=200),
+    MelConfig(n_fft=256, hop_length=64, bins=10)], ids=lambda mel: f'{mel.n_fft}-{mel.hop_length}-{mel.bins}')
+@pytest.mark.parametrize('samples', [1, 255, 4096, 44100 - 44100 % 256, 50001])
+def test_banded_equals_torchaudio_at_every_frame_and_at_those_shown(mel, samples):
+    clips = torch.randn(3, samples)
+    ours, stock = (banks(mel, engine=engine) for engine in ('banded', 'torchaudio'))
+    total = 1 + samples // mel.hop_length
+    shown = torch.randint(total, (3, 2 * total)) if total < 20 else torch.randint(total, (3, total // 2))
+    for numbers in (None, shown):
+        expected = stock(clips, numbers)
+        for name, power in ours(clips, numbers).items():
+            assert power.shape == expected[name].shape and power.dtype == torch.float32
+            # The sums run in another order, in float32: apart by rounding of the largest term.
+            assert (power - expected[name]).abs().max() < 3e-6 * expected[name].max()
+
+
+def test_banded_reads_only_the_frames_that_are_shown():
+    layer, clips = banks(names=('mel',)), torch.randn(2, 60000)
+    rows = []
+    chunk = layer._chunk
+    layer._chunk = lambda frames, part, *work: rows.append(len(part)) or chunk(frames, part, *work)
+    layer(clips, torch.zeros(2, 50, dtype=torch.int64))
+    assert sum(rows) == 2 * 50
+    rows.clear()
+    layer(clips, torch.zeros(2, 500, dtype=torch.int64))
+    assert sum(rows) == 2 * (1 + 60000 // 256)
+
+
+def test_mel_filters_are_torchaudios():
+    mel = MelConfig(n_fft=1024, bins=40, fmin_hz=100)
+    import torchaudio
+    scale = torchaudio.transforms.MelScale(40, 16000, 100, None, 513, 'slaney', 'slaney')
+    assert torch.equal(mel_filters(mel, 16000), scale.fb.T)
+
+
+@pytest.mark.parametrize('engine', ENGINES)
+def test_gradients_agree_with_those_of_the_definition(engine):
+    clip = torch.randn(2, 5000, dtype=torch.float32)
+    weights = {name: torch.randn(2, bands, 20) for name, bands in (('mel', 128), ('chroma', 12))}
+    grads = []
+    for layer in (banks(engine='torchaudio'), banks(MelConfig(chunk_mb=1), engine=engine)):
+        samples = clip.clone().requires_grad_()
+        sum((power * weights[name]).sum() for name, power in layer(samples).items()).backward()
+        grads.append(samples.grad)
+    torch.testing.assert_close(grads[1], grads[0], rtol=1e-4, atol=1e-4 * grads[0].abs().max().item())
 
 
 def test_padding_changes_nothing():
@@ -84,14 +139,15 @@ def test_padding_changes_nothing():
         torch.testing.assert_close(longer[name][..., :value.shape[-1]], value, rtol=1e-4, atol=1e-6)
 
 
-def test_silence_has_a_finite_gradient():
+@pytest.mark.parametrize('engine', ENGINES)
+def test_silence_has_a_finite_gradient(engine):
     clip = torch.zeros(1, 6000, requires_grad=True)
-    sum(power.sum() for power in banks()(clip).values()).backward()
+    sum(power.sum() for power in banks(engine=engine)(clip).values()).backward()
     assert torch.isfinite(clip.grad).all()
 
 
 def test_the_state_dict_is_empty():
-    assert not banks().state_dict() and not Mfcc(13, 40).state_dict()
+    assert not any(banks(engine=engine).state_dict() for engine in ENGINES) and not Mfcc(13, 40).state_dict()
 
 
 @pytest.mark.parametrize('order', [1, 2])
@@ -134,11 +190,13 @@ def test_slope_of_a_line_and_curvature_of_a_parabola():
 
 @pytest.mark.parametrize(('mel', 'message'), [
     (MelConfig(fmax_hz=9000), 'features.mel.fmax_hz: 9000 Hz is above half the sample rate of 16000 Hz; at most 8000'),
+    (MelConfig(n_fft=1023), 'features.mel.n_fft: 1023 is odd; an even number of samples is wanted, such as 1024'),
     (MelConfig(fmin_hz=8000), 'features.mel.fmin_hz: 8000 Hz is not below the upper edge of 8000 Hz'),
 ])
 def test_bands_that_do_not_fit_are_refused(mel, message):
-    with pytest.raises(SerError, match=message):
-        banks(mel, 16000)
+    for engine in ENGINES:
+        with pytest.raises(SerError, match=message):
+            banks(mel, 16000, engine=engine)
 
 
 def test_more_coefficients_than_bands_are_refused():

@@ -25,10 +25,12 @@ class CqtConfig(Section):
 
 
 class MelConfig(Section):
-    """Mel power spectrogram, torchaudio's layer with Slaney scale and norm (librosa's numbers)."""
+    """Mel power spectrogram, defined by torchaudio's layer with Slaney scale and norm (librosa's numbers)."""
 
+    engine: Literal['banded', 'torchaudio'] = 'banded'
+    """'banded': the same numbers in cache-sized chunks, only the frames that are shown; 'torchaudio': its layer."""
     n_fft: PositiveInt = 4096
-    """Samples per window (Hann)."""
+    """Samples per window (Hann), an even number."""
     hop_length: PositiveInt = 256
     """Samples between frames."""
     bins: PositiveInt = 128
@@ -37,8 +39,8 @@ class MelConfig(Section):
     """Lower edge of the lowest band."""
     fmax_hz: Positive | None = None
     """Upper edge of the highest band; null is half the sample rate."""
-    chunk_mb: Positive = 64.0
-    """Megabytes of spectrogram held at once: a batch is worked through in chunks of clips."""
+    chunk_mb: Positive | Literal['auto'] = 'auto'
+    """Megabytes of frames worked on at once: 'auto' stays within the cache on a CPU (6) and is 512 elsewhere."""
 
 
 class MfccConfig(Section):
@@ -85,6 +87,9 @@ class ImageConfig(Section):
     """Height and width in pixels."""
     time: Annotated[StretchTime | FixedTime, Field(discriminator='kind')] = StretchTime()
     """How duration becomes width."""
+    frames: Literal['shown', 'all'] = 'shown'
+    """'shown': levels are relative to the loudest of the frames that the columns lie between, and no other frame is
+    computed; 'all': to the loudest of the whole clip, as librosa's ref=max. Slopes ('delta') need all."""
     channels: Literal['replicate', 'single', 'delta'] = 'replicate'
     """'replicate': three copies; 'single': one channel; 'delta': static, delta and delta-delta."""
     delta_width: Annotated[int, Field(ge=3), NUMBER] = 9

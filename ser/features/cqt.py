@@ -17,6 +17,7 @@ from scipy.signal import ZoomFFT
 from torch import nn
 
 from ser.errors import SerError
+from ser.features.level import frames_at
 from ser.features.waveform import without_state
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,9 @@ class NnAudioCqt(nn.Module):
             bins_per_octave=config.bins_per_octave, filter_scale=scale, pad_mode='constant',
             output_format='Complex', verbose=False))
 
-    def forward(self, waveforms):
-        """float32 (B, T) -> float32 (B, bins, 1 + T // hop), squared magnitude."""
-        return self.layer(waveforms).square().sum(-1)
+    def forward(self, waveforms, shown=None):
+        """float32 (B, T), shown int64 (B, N) or None -> float32 (B, bins, N), squared magnitude."""
+        return frames_at(self.layer(waveforms).square().sum(-1), shown)
 
 
 class FoldedCqt(nn.Module):
@@ -93,8 +94,8 @@ class FoldedCqt(nn.Module):
                       for kernel, half in zip(kernels, halves, strict=True)]
         self.tables = TableCache(config.table_mb * 1e6)
 
-    def forward(self, waveforms):
-        """float32 (B, T) -> float32 (B, bins, 1 + T // hop), squared magnitude."""
+    def forward(self, waveforms, shown=None):
+        """float32 (B, T), shown int64 (B, N) or None -> float32 (B, bins, N), squared magnitude."""
         clips, samples = waveforms.shape
         hops = self.hops(samples)
         groups = self.tables.get((hops, waveforms.device), lambda: self.build(hops, waveforms.device))
@@ -106,7 +107,8 @@ class FoldedCqt(nn.Module):
             part = part.reshape(clips, stop - start, hops).permute(2, 0, 1).contiguous()
             folded.append(torch.bmm(part, table))
         frames = torch.fft.ifft(torch.cat(folded, dim=-1), dim=0)[:1 + samples // self.hop_length]
-        return torch.view_as_real(frames).square().sum(-1).permute(1, 2, 0)
+        real, imaginary = torch.view_as_real(frames).unbind(-1)
+        return frames_at((real.square() + imaginary.square()).permute(1, 2, 0), shown)
 
     def hops(self, samples):
         """M for clips of `samples`: the clip and ROOM after it, in hops, rounded up to a fast length."""

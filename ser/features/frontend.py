@@ -7,10 +7,11 @@ from torch import nn
 
 from ser.errors import SerError, did_you_mean
 from ser.features.augment import SpecAugment
-from ser.features.cqt import ENGINES
+from ser.features.cepstrum import Mfcc, slope
+from ser.features.cqt import ENGINES as CQT_ENGINES
 from ser.features.image import Imager
-from ser.features.level import decibels, frame_counts, unit_range
-from ser.features.mel import Mfcc, PowerBanks, slope
+from ser.features.level import decibels, frame_counts, frames_at, unit_range, valid_frames
+from ser.features.mel import ENGINES as MEL_ENGINES
 from ser.features.waveform import Waveform
 
 FEATURES = ('cqt', 'mel', 'mfcc', 'chroma')
@@ -19,10 +20,11 @@ FEATURES = ('cqt', 'mel', 'mfcc', 'chroma')
 class FrontEnd(nn.Module):
     """Samples -> waveform -> power -> decibels -> [0, 1] -> image -> masks -> normalised image, per view.
 
-    Each feature is computed once, however many views show it. CQT, mel and chroma are decibels relative to the
-    clip's maximum; MFCC is the cepstrum of those mel decibels and is scaled as it is. Everything runs in float32
-    with autocast off, has no parameters and nothing in the state dict. A graph is kept only for waveforms that
-    require gradients.
+    Each feature is computed once, however many views show it; CQT and the STFT behind mel, MFCC and chroma only at the
+    frames that the columns of the image lie between (features.image.frames). CQT, mel and chroma are decibels relative
+    to the clip's maximum over those; MFCC is the cepstrum of those mel decibels and is scaled as it is. Everything runs
+    in float32 with autocast off, has no parameters and nothing in the state dict. A graph is kept only for waveforms
+    that require gradients.
     """
 
     def __init__(self, features, augment, views, data_rate):
@@ -31,14 +33,14 @@ class FrontEnd(nn.Module):
         self.views = _checked(views)
         self.wanted = tuple(name for name in FEATURES if name in self.views.values())
         self.floor_db, self.delta = features.level.floor_db, features.image.channels == 'delta'
-        self.delta_width = features.image.delta_width
+        self.delta_width, self.every = features.image.delta_width, features.image.frames == 'all' or self.delta
         rate = features.sample_rate
         self.waveform = Waveform(data_rate, rate, features.min_samples)
         self.hops = {name: (features.cqt if name == 'cqt' else features.mel).hop_length for name in FEATURES}
         self.fewest = {name: frame_counts(features.min_samples, hop) for name, hop in self.hops.items()}
-        self.cqt = ENGINES[features.cqt.engine](features.cqt, rate) if 'cqt' in self.wanted else None
+        self.cqt = CQT_ENGINES[features.cqt.engine](features.cqt, rate) if 'cqt' in self.wanted else None
         banks = [bank for bank, users in (('mel', {'mel', 'mfcc'}), ('chroma', {'chroma'})) if users & {*self.wanted}]
-        self.banks = PowerBanks(features.mel, features.chroma, rate, banks) if banks else None
+        self.banks = MEL_ENGINES[features.mel.engine](features.mel, features.chroma, rate, banks) if banks else None
         self.mfcc = Mfcc(features.mfcc.coefficients, features.mel.bins) if 'mfcc' in self.wanted else None
         self.imagers = nn.ModuleDict({name: Imager(features.image, self.hops[name], rate) for name in self.wanted})
         self.spec_augment = SpecAugment(augment.spec_augment) if augment.spec_augment.kind == 'masks' else None
@@ -47,42 +49,78 @@ class FrontEnd(nn.Module):
         """waveforms (B, T) int16 or float, lengths (B,) int64, draw SpecAugmentDraw or None
         -> view to float32 (B, C, size, size), masked where drawn and normalised."""
         with _island(waveforms):
-            return {view: self._finish(view, image, draw)
-                    for view, image in self.raw_images(waveforms, lengths).items()}
+            return self.finish(self.raw_images(waveforms, lengths), draw)
 
     def raw_images(self, waveforms, lengths):
         """view to float32 (B, 1, size, size) in [0, 1], before masks and normalisation; 3 channels with 'delta'."""
         with _island(waveforms):
-            images = {feature: self._image(feature, values, frames)
-                      for feature, (values, frames) in self.features(waveforms, lengths).items()}
-            return {view: images[feature] for view, feature in self.views.items()}
+            samples, lengths = self.waveform(waveforms, lengths)
+            columns = self.columns(lengths, samples.shape[1])
+            return self.images(self.power(samples, None if self.every else columns), lengths, columns)
 
     def features(self, waveforms, lengths):
         """feature to (values, frames): float32 (B, F, T) in dB (MFCC: coefficients) and valid frames int64 (B,)."""
         with _island(waveforms):
             samples, lengths = self.waveform(waveforms, lengths)
-            power = self.banks(samples) if self.banks is not None else {}
-            if self.cqt is not None:
-                power['cqt'] = self.cqt(samples)
+            power = self.power(samples)
             frames = {name: frame_counts(lengths, hop) for name, hop in self.hops.items()}
-            values = {name: decibels(power[name], frames[name], self.floor_db) for name in power}
-            if self.mfcc is not None:
-                values['mfcc'] = self.mfcc(values['mel'])
+            valid = {name: valid_frames(frames[name], value.shape[-1]) for name, value in power.items()}
+            values = self._values(power, valid)
             return {name: (values[name], frames[name]) for name in self.wanted}
 
-    def _image(self, feature, values, frames):
-        channels = [values]
-        if self.delta:
-            channels += [slope(values, frames, self.delta_width, order, self.fewest[feature]) for order in (1, 2)]
-        levels = torch.stack([unit_range(channel, frames) for channel in channels], dim=1)
-        return self.imagers[feature].resize(levels, frames)
+    # --- the steps of raw_images, in their order -------------------------------------------------------------
 
-    def _finish(self, view, image, draw):
+    def columns(self, lengths, samples):
+        """feature to the Columns of its images: lengths int64 (B,) of clips in a batch of `samples`, at the features'
+        rate."""
+        return {name: self.imagers[name].columns(frame_counts(lengths, hop), 1 + samples // hop)
+                for name, hop in self.hops.items() if name in self.wanted}
+
+    def power(self, samples, columns=None):
+        """'cqt', 'mel' and 'chroma', where wanted, to float32 power (B, bands, N) of float32 samples (B, T): N is
+        every frame, or those that `columns` show."""
+        shown = {name: column.shown for name, column in (columns or {}).items()}
+        power = {}
+        if self.banks is not None:
+            power = self.banks(samples, next((shown[name] for name in ('mel', 'mfcc', 'chroma') if name in shown), None))
+        if self.cqt is not None:
+            power['cqt'] = self.cqt(samples, shown.get('cqt'))
+        return power
+
+    def images(self, power, lengths, columns):
+        """view to float32 (B, C, size, size) in [0, 1] of what `power` gave for clips of `lengths` (B,)."""
+        valid, frames = {}, {name: frame_counts(lengths, hop) for name, hop in self.hops.items()}
+        for name, value in power.items():
+            column = columns.get(name) or columns['mfcc']
+            valid[name] = valid_frames(frames[name], value.shape[-1]) if self.every else column.inside
+        values = self._values(power, valid)
+        images = {name: self._image(name, values[name], frames[name], columns[name]) for name in self.wanted}
+        return {view: images[feature] for view, feature in self.views.items()}
+
+    def finish(self, images, draw=None):
+        """view to float32 (B, channels, size, size): `images` masked by `draw`, normalised."""
         if draw is not None:
             if self.spec_augment is None:
                 raise SerError("masks were drawn but augment.spec_augment.kind is 'none'; set it to 'masks'")
-            image = self.spec_augment(image, draw.views[view])
-        return self.imagers[self.views[view]].normalise(image)
+            images = {view: self.spec_augment(image, draw.views[view]) for view, image in images.items()}
+        return {view: self.imagers[self.views[view]].normalise(image) for view, image in images.items()}
+
+    def _values(self, power, valid):
+        values = {name: decibels(value, valid[name], self.floor_db) for name, value in power.items()}
+        if self.mfcc is not None:
+            values['mfcc'] = self.mfcc(values['mel'])
+        return values
+
+    def _image(self, feature, values, frames, column):
+        if not self.every:
+            levels = unit_range(values, column.inside)[:, None]
+        else:
+            channels = [values]
+            if self.delta:
+                channels += [slope(values, frames, self.delta_width, order, self.fewest[feature]) for order in (1, 2)]
+            valid = valid_frames(frames, values.shape[-1])
+            levels = torch.stack([frames_at(unit_range(channel, valid), column.shown) for channel in channels], dim=1)
+        return self.imagers[feature].resize(column.between(levels))
 
 
 @contextmanager

@@ -21,24 +21,33 @@ def valid_frames(frames, total):
     return (torch.arange(total, device=frames.device) < frames[:, None])[:, None, :]
 
 
-def decibels(power, frames, floor_db):
+def frames_at(values, frames):
+    """`values` (B, F, T) at the frame numbers `frames` int64 (B, N), or as they are for None: (B, F, N)."""
+    if frames is None:
+        return values
+    return values.gather(2, frames[:, None, :].expand(-1, values.shape[1], -1))
+
+
+def decibels(power, valid, floor_db):
     """10 log10 of power (B, F, T) relative to the clip's maximum over its valid frames; in [floor_db, 0].
 
-    librosa.power_to_db(ref=max, top_db=-floor_db) of the cut clip, without its absolute threshold
-    (amin). Frames beyond the clip hold floor_db.
+    valid: bool (B, 1, T), or None when every frame is. librosa.power_to_db(ref=max, top_db=-floor_db) of the cut clip,
+    without its absolute threshold (amin). Frames that are not valid hold floor_db.
     """
-    valid = valid_frames(frames, power.shape[-1])
-    power = power.masked_fill(~valid, 0.0)
+    if valid is not None:
+        power = power.masked_fill(~valid, 0.0)
     loudest = power.amax(dim=(1, 2), keepdim=True).clamp(min=QUIETEST_POWER)
     return 10.0 * torch.log10((power / loudest).clamp(min=10.0 ** (floor_db / 10.0)))
 
 
-def unit_range(values, frames):
-    """values (B, F, T) of each clip scaled to [0, 1] by its least and greatest valid value; 0 beyond the clip.
+def unit_range(values, valid):
+    """values (B, F, T) of each clip scaled to [0, 1] by its least and greatest valid value; 0 where not valid.
 
-    (x - min) / (max - min + 1e-8): a constant clip becomes 0.
+    (x - min) / (max - min + 1e-8): a constant clip becomes 0. valid: as for `decibels`.
     """
-    valid = valid_frames(frames, values.shape[-1])
+    if valid is None:
+        least, greatest = values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
+        return (values - least) / (greatest - least + RANGE_EPSILON)
     least = values.masked_fill(~valid, torch.inf).amin(dim=(1, 2), keepdim=True)
     greatest = values.masked_fill(~valid, -torch.inf).amax(dim=(1, 2), keepdim=True)
     return ((values - least) / (greatest - least + RANGE_EPSILON)).masked_fill(~valid, 0.0)

@@ -1,44 +1,129 @@
-"""Mel and chroma power, mel cepstrum, and slopes along time."""
+"""Mel and chroma power of one short-time spectrum (STFT), which MFCC and slopes share.
 
-import math
+Both engines take float32 waveforms (B, T) and give power (B, bands, N) in float32: Hann windows of n_fft, zeros round
+the clip, frames centred on every hop_length-th sample; torchaudio's mel filters (Slaney scale and norm: librosa's
+numbers) and librosa's chroma filters on the same power. N is all 1 + T // hop_length frames, or those asked for.
+"""
 
-import numpy as np
 import torch
 import torchaudio
 from torch import nn
 
-from ser.errors import SerError
+from ser.features.filters import check_mel, chroma_filters, mel_filters
+from ser.features.level import frames_at
 from ser.features.waveform import without_state
 
-# Bytes that one cell of the spectrogram takes while a chunk is worked on: complex, magnitude and power.
-CELL_BYTES = 16
+# Bytes that a bin of a frame takes while it is worked on: 2 samples, the spectrum and its squares, in float32.
+CELL_BYTES = 24
+# Working set per device type where features.mel.chunk_mb is 'auto': a processor's cache, or what a GPU does not feel.
+AUTO_CHUNK_MB = {'cpu': 6.0}
+OTHER_CHUNK_MB = 512.0
+# Bands that share one matrix product. Neighbours overlap little: 16 of 128 need an eighth of the whole product, and
+# fewer make it too thin to be fast (measured, NOTES.md).
+GROUP = 16
 
 
 class PowerBanks(nn.Module):
-    """Mel and chroma of one power spectrogram, worked out a few clips at a time.
+    """What the engines share: the chosen banks, and how many frames are worked on at once."""
 
-    torchaudio's MelSpectrogram (Hann, centred, zeros round the clip, Slaney scale and norm: librosa's numbers)
-    gives the mel; chroma is librosa's filter bank on the same spectrogram. `banks` says which are wanted.
-    A chunk holds as many clips as keep its spectrogram under `chunk_mb` (one at least).
+    def __init__(self, mel, banks):
+        super().__init__()
+        self.banks, self.n_fft, self.hop_length = tuple(banks), mel.n_fft, mel.hop_length
+        self.chunk_mb = mel.chunk_mb
+
+    def forward(self, waveforms, shown=None):
+        """float32 (B, T), shown int64 (B, N) frame numbers or None for all -> bank to float32 power (B, bands, N)."""
+        raise NotImplementedError
+
+    def chunk_frames(self, device):
+        """Frames that fit into features.mel.chunk_mb, at least 1."""
+        megabytes = self.chunk_mb
+        if megabytes == 'auto':
+            megabytes = AUTO_CHUNK_MB.get(device.type, OTHER_CHUNK_MB)
+        return max(1, int(megabytes * 1e6 // (CELL_BYTES * (1 + self.n_fft // 2))))
+
+
+class BandedBanks(PowerBanks):
+    """Frames gathered in chunks that stay in the cache; only those asked for, each filter over its own bins.
+
+    The squares of real and imaginary parts go into the product side by side, where their sum costs nothing.
     """
 
     def __init__(self, mel, chroma, sample_rate, banks):
-        super().__init__()
+        super().__init__(mel, banks)
         check_mel(mel, sample_rate)
-        self.banks, self.hop_length = tuple(banks), mel.hop_length
-        self.bins, self.chunk_bytes = 1 + mel.n_fft // 2, mel.chunk_mb * 1e6
+        self.register_buffer('window', torch.hann_window(mel.n_fft), persistent=False)
+        self.groups = {}
+        if 'mel' in self.banks:
+            self.groups['mel'] = self._grouped('mel', mel_filters(mel, sample_rate))
+        if 'chroma' in self.banks:
+            filters = torch.from_numpy(chroma_filters(sample_rate, mel.n_fft, chroma.bins)).to(torch.float32)
+            self.groups['chroma'] = self._grouped('chroma', filters)
+
+    def forward(self, waveforms, shown=None):
+        """float32 (B, T), shown int64 (B, N) or None -> bank to float32 power (B, bands, N)."""
+        clips, samples = waveforms.shape
+        total, half = 1 + samples // self.hop_length, self.n_fft // 2
+        # Frames of all clips are rows of one view: each clip is padded to a whole number of hops.
+        hops = -(-(samples + self.n_fft) // self.hop_length)
+        padded = nn.functional.pad(waveforms, (half, hops * self.hop_length - samples - half))
+        frames = padded.flatten().unfold(0, self.n_fft, self.hop_length)
+        every = shown is None or shown.shape[1] >= total
+        numbers = torch.arange(total, device=waveforms.device).expand(clips, -1) if every else shown
+        rows = (numbers + hops * torch.arange(clips, device=waveforms.device)[:, None]).flatten()
+        if torch.is_grad_enabled() and waveforms.requires_grad:
+            # A gradient keeps every chunk anyway, and that of `frames` is as large for one as for all.
+            chunks = [self._chunk(frames, rows)]
+        else:
+            work = self._work(min(self.chunk_frames(waveforms.device), len(rows)), waveforms.device)
+            chunks = [self._chunk(frames, part, *(held[:len(part)] for held in work))
+                      for part in rows.split(len(work[0]))]
+        power = {name: torch.cat([chunk[name] for chunk in chunks]).view(clips, numbers.shape[1], -1).transpose(1, 2)
+                 for name in self.banks}
+        return {name: frames_at(value, shown) for name, value in power.items()} if every else power
+
+    def _work(self, rows, device):
+        """Memory for one chunk after another: fresh pages for each would cost more than the arithmetic."""
+        return (torch.empty(rows, self.n_fft, device=device),
+                torch.empty(rows, 1 + self.n_fft // 2, device=device, dtype=torch.complex64))
+
+    def _chunk(self, frames, rows, windowed=None, spectrum=None):
+        windowed = torch.mul(torch.index_select(frames, 0, rows, out=windowed), self.window, out=windowed)
+        spectrum = torch.view_as_real(torch.fft.rfft(windowed, out=spectrum)).flatten(1)
+        squares = torch.square(spectrum, out=None if spectrum.requires_grad else spectrum)
+        return {name: torch.cat([squares[:, first:last] @ getattr(self, weights)
+                                 for first, last, weights in self.groups[name]], dim=1) for name in self.banks}
+
+    def _grouped(self, bank, filters):
+        """(first, last + 1, name of the weights) of each group of bands, over squares in pairs; weights as buffers."""
+        groups = []
+        for low in range(0, len(filters), GROUP):
+            group = filters[low:low + GROUP]
+            used = group.any(dim=0).nonzero().flatten().tolist() or [0]
+            weights = group[:, used[0]:used[-1] + 1].T.repeat_interleave(2, dim=0).contiguous()
+            self.register_buffer(f'{bank}_{low}', weights, persistent=False)
+            groups.append((2 * used[0], 2 * used[-1] + 2, f'{bank}_{low}'))
+        return groups
+
+
+class TorchaudioBanks(PowerBanks):
+    """torchaudio's own MelSpectrogram, a few clips at a time; every frame is computed."""
+
+    def __init__(self, mel, chroma, sample_rate, banks):
+        super().__init__(mel, banks)
+        check_mel(mel, sample_rate)
         self.layer = without_state(torchaudio.transforms.MelSpectrogram(
             sample_rate=sample_rate, n_fft=mel.n_fft, hop_length=mel.hop_length, n_mels=mel.bins, f_min=mel.fmin_hz,
             f_max=mel.fmax_hz, power=2.0, norm='slaney', mel_scale='slaney', pad_mode='constant'))
         filters = torch.from_numpy(chroma_filters(sample_rate, mel.n_fft, chroma.bins)).to(torch.float32)
         self.register_buffer('chroma_filters', filters, persistent=False)
 
-    def forward(self, waveforms):
-        """float32 (B, T) -> bank name to float32 power (B, bands, 1 + T // hop)."""
+    def forward(self, waveforms, shown=None):
+        """float32 (B, T), shown int64 (B, N) or None -> bank to float32 power (B, bands, N)."""
         frames = 1 + waveforms.shape[1] // self.hop_length
-        clips = max(1, int(self.chunk_bytes // (CELL_BYTES * self.bins * frames)))
+        clips = max(1, self.chunk_frames(waveforms.device) // frames)
         chunks = [self._chunk(part) for part in waveforms.split(clips)]
-        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in self.banks}
+        return {name: frames_at(torch.cat([chunk[name] for chunk in chunks]), shown) for name in self.banks}
 
     def _chunk(self, waveforms):
         power = self.layer.spectrogram(waveforms)
@@ -49,85 +134,4 @@ class PowerBanks(nn.Module):
         return torch.matmul(self.chroma_filters, power)
 
 
-def check_mel(mel, sample_rate):
-    """Raise SerError when the bands of `mel` (MelConfig) do not fit under half of `sample_rate` Hz."""
-    nyquist = sample_rate / 2
-    top = nyquist if mel.fmax_hz is None else mel.fmax_hz
-    if top > nyquist:
-        raise SerError(f'features.mel.fmax_hz: {top:g} Hz is above half the sample rate of {sample_rate} Hz; '
-                       f'at most {nyquist:g}, or null for just that')
-    if mel.fmin_hz >= top:
-        raise SerError(f'features.mel.fmin_hz: {mel.fmin_hz:g} Hz is not below the upper edge of {top:g} Hz; '
-                       'lower fmin_hz or raise fmax_hz')
-
-
-def chroma_filters(sample_rate, n_fft, bins):
-    """Weights of each FFT bin in each pitch class, float64 (bins, 1 + n_fft // 2), C first.
-
-    librosa.filters.chroma at its defaults (A4 = 440 Hz, octaves weighted by a Gaussian round the 5th, two octaves
-    wide, columns of unit length), after Ellis 2007, "Chroma feature analysis and synthesis".
-    """
-    frequencies = np.arange(1, n_fft) * sample_rate / n_fft
-    # Octaves above 27.5 Hz (A0), in pitch classes; the bin at 0 Hz is put 1.5 octaves below the first.
-    pitches = bins * np.log2(frequencies / 27.5)
-    pitches = np.concatenate(([pitches[0] - 1.5 * bins], pitches))
-    widths = np.concatenate((np.maximum(np.diff(pitches), 1.0), [1.0]))
-    half = np.round(bins / 2)
-    distances = np.remainder(pitches - np.arange(bins)[:, None] + half + 10 * bins, bins) - half
-    weights = np.exp(-0.5 * (2 * distances / widths) ** 2)
-    weights /= np.linalg.norm(weights, axis=0)
-    weights *= np.exp(-0.5 * ((pitches / bins - 5.0) / 2.0) ** 2)
-    return np.ascontiguousarray(np.roll(weights, -3 * (bins // 12), axis=0)[:, :1 + n_fft // 2])
-
-
-class Mfcc(nn.Module):
-    """Mel cepstrum of mel decibels: DCT-II, orthonormal (librosa.feature.mfcc(S=...))."""
-
-    def __init__(self, coefficients, mel_bins):
-        super().__init__()
-        if coefficients > mel_bins:
-            raise SerError(f'features.mfcc.coefficients: {coefficients} from {mel_bins} mel bands; at most '
-                           f'{mel_bins}: lower it or raise features.mel.bins')
-        order, band = np.arange(coefficients)[:, None], np.arange(mel_bins)
-        basis = np.cos(np.pi * order * (2 * band + 1) / (2 * mel_bins)) * math.sqrt(2 / mel_bins)
-        basis[0] /= math.sqrt(2)
-        self.register_buffer('basis', torch.from_numpy(basis).to(torch.float32), persistent=False)
-
-    def forward(self, mel_db):
-        """float32 (B, mels, T) in dB -> float32 (B, coefficients, T)."""
-        return torch.matmul(self.basis, mel_db)
-
-
-def slope(values, frames, width, order, fewest=1):
-    """Savitzky-Golay derivative along time of each clip's valid frames: float32 (B, F, T).
-
-    values (B, F, T), frames (B,), odd width, order 1 or 2. librosa.feature.delta(mode='interp') of the cut clip: a
-    polynomial of degree `order` fitted to `width` frames. Its derivative is constant over the fit, so the half
-    width at each edge repeats the nearest whole fit: no frame beyond the clip is ever read. A clip of fewer frames
-    than `width` takes the widest odd width it has; under 3 frames its slope is 0. `fewest` is the least that any
-    clip can have: narrower fits than it needs are not tried.
-    """
-    clips, bands, total = values.shape
-    widest = _odd(frames).clamp(max=width)
-    times = torch.arange(total, device=values.device).expand(clips, -1)
-    result = torch.zeros_like(values)
-    for span in range(max(3, min(width, _odd(fewest))), min(width, _odd(total)) + 1, 2):
-        half = span // 2
-        padded = nn.functional.pad(values, (half, half))
-        fitted = sum(weight * padded[..., at:at + total] for at, weight in enumerate(_derivative(span, order)))
-        nearest = torch.minimum(times.clamp(min=half), (frames - 1 - half)[:, None]).clamp(min=0)
-        fitted = fitted.gather(2, nearest[:, None, :].expand(-1, bands, -1))
-        result = torch.where((widest == span)[:, None, None], fitted, result)
-    return result
-
-
-def _odd(number):
-    """The greatest odd number that is at most `number`."""
-    return number - (number + 1) % 2
-
-
-def _derivative(span, order):
-    """Weights of the order-th derivative at the centre of a least-squares polynomial of that degree."""
-    offsets = np.arange(span) - span // 2
-    design = offsets[:, None] ** np.arange(order + 1)
-    return (np.linalg.pinv(design.astype(np.float64))[order] * math.factorial(order)).tolist()
+ENGINES = {'banded': BandedBanks, 'torchaudio': TorchaudioBanks}

@@ -26,7 +26,7 @@ def to_float(waveforms):
     if waveforms.ndim != 2:
         raise SerError(f'waveforms of shape {tuple(waveforms.shape)}: (clips, samples) is wanted, mono')
     if waveforms.dtype == torch.int16:
-        return waveforms.to(torch.float32) / FULL_SCALE
+        return waveforms / FULL_SCALE
     if waveforms.is_floating_point():
         return waveforms.to(torch.float32)
     raise SerError(f'waveforms of type {waveforms.dtype}: int16, or float in [-1, 1], is wanted')

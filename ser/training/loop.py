@@ -104,7 +104,7 @@ class Trainer:
             while not progress.finished:
                 started = time.perf_counter()
                 while progress.step < self.steps_per_epoch:
-                    stopped = self._step([next(batches) for _ in range(self.config.training.accumulate)], stop)
+                    stopped = self.step([next(batches) for _ in range(self.config.training.accumulate)], stop)
                     now = time.perf_counter()
                     progress.epoch_seconds, started = progress.epoch_seconds + now - started, now
                     if stopped:
@@ -117,7 +117,7 @@ class Trainer:
         finally:
             stream.close()
 
-    def _step(self, fetched, stop):
+    def step(self, fetched, stop=None):
         """One optimiser step over all ranks; returns whether any rank was asked to stop.
 
         fetched: (batch on the device, batch on the host, seconds waited) of each micro-batch.
@@ -161,11 +161,16 @@ class Trainer:
         """A number for (rank, micro-batch), so that no two of a step draw alike."""
         return self.world.rank * self.config.training.accumulate + micro
 
+    def views(self, batch, host, epoch):
+        """Augmented, normalised images of a batch on the device: view to float32 (B, C, size, size)."""
+        config = self.config
+        draw = draw_spec_augment(config.augment.spec_augment, tuple(self.model.front_end.views), config.run.seed,
+                                 epoch, host.ids.numpy())
+        return self.model.views(batch.waveforms, batch.lengths, draw.to(self.device) if draw is not None else None)
+
     def _micro_step(self, i, batch, host, mix, total_weight):
         config, progress = self.config, self.progress
-        draw = draw_spec_augment(config.augment.spec_augment, tuple(self.model.front_end.views), config.run.seed,
-                                 progress.epoch, host.ids.numpy())
-        views = self.model.views(batch.waveforms, batch.lengths, draw.to(self.device) if draw is not None else None)
+        views = self.views(batch, host, progress.epoch)
         torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))
         if self.synchronised is not None:
             self.synchronised.require_backward_grad_sync = i + 1 == config.training.accumulate
