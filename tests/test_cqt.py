@@ -8,7 +8,8 @@ from oracles import cqt_power, decibels, definition_db, librosa_cqt, padded, rea
 
 from ser.config.features import CqtConfig
 from ser.errors import SerError
-from ser.features.cqt import ENGINES, FoldedCqt, NnAudioCqt, TableCache, quality
+from ser.features.cqt import ENGINES, FoldedCqt, NnAudioCqt, check_bins
+from ser.features.cqt_tables import PRODUCTS, Group, TableCache, fastest_product, quality
 
 CLIPS = synthetic_clips()
 
@@ -82,8 +83,8 @@ def test_other_parameters_equal_the_definition(engine, options, rate):
 
 
 @pytest.mark.parametrize('options', [
-    {'bins': 95}, {'bins': 30, 'bins_per_octave': 5}, {'fmin_hz': 2000.0, 'bins': 3, 'bins_per_octave': 1},
-    {'fmin_hz': 7999.0, 'bins': 1}, {'hop_length': 375}, {'hop_length': 1},
+    {'bins': 95}, {'bins': 30, 'bins_per_octave': 5}, {'fmin_hz': 1200.0, 'bins': 3, 'bins_per_octave': 1},
+    {'fmin_hz': 7600.0, 'bins': 1}, {'hop_length': 375}, {'hop_length': 1},
 ])
 def test_bands_that_wrap_round_the_spectrum_agree_between_engines(options):
     samples = 6000 if 'hop_length' in options else 16000
@@ -154,20 +155,21 @@ def test_hops_have_small_prime_factors_and_leave_room_for_an_atom():
         for prime in (2, 3, 5, 7):
             while rest % prime == 0:
                 rest //= prime
-        assert rest == 1 and hops * 512 >= samples + max(engine.lengths) / 2
+        assert rest == 1 and hops * 512 >= samples + max(engine.atoms.lengths) / 2
 
 
 def test_the_oldest_use_is_dropped_first_and_what_is_too_big_is_not_kept(caplog):
     cache = TableCache(100)
 
     def tables(count):
-        return [(0, 1, torch.zeros(count, dtype=torch.uint8))]
+        return [Group(0, 1, torch.zeros(count, dtype=torch.uint8))]
 
     for key in 'abac':
         cache.get(key, lambda: tables(45))
     assert list(cache.kept) == ['a', 'c'] and cache.bytes == 90
-    assert cache.get('big', lambda: tables(101))[0][2].numel() == 101
-    assert list(cache.kept) == ['a', 'c'] and 'exceed features.cqt.table_mb' in caplog.text
+    assert cache.get('big', lambda: tables(101))[0].table.numel() == 101
+    cache.get('big', lambda: tables(101))
+    assert list(cache.kept) == ['a', 'c'] and caplog.text.count('exceed features.cqt.table_mb') == 1
 
 
 def test_copies_start_with_no_tables():
@@ -178,11 +180,91 @@ def test_copies_start_with_no_tables():
         assert not twin.tables.kept and torch.equal(twin(clip), expected)
 
 
+@pytest.mark.parametrize('rate', [44100, 16000])
+def test_both_products_are_the_same_transform_in_value_and_gradient(rate):
+    powers, gradients = [], []
+    for product in PRODUCTS:
+        clip = torch.from_numpy(padded(CLIPS['voice'][:9000])).float()[None].requires_grad_()
+        power = FoldedCqt(CqtConfig(product=product, bins=60), rate)(clip)
+        power.sum().backward()
+        powers.append(power.detach())
+        gradients.append(clip.grad)
+    torch.testing.assert_close(powers[1], powers[0], atol=1e-6 * powers[0].max().item(), rtol=0)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5 * gradients[0].abs().max().item(), rtol=0)
+
+
+class Elsewhere:
+    """Stands for a device that nobody measured."""
+
+    type = 'elsewhere'
+
+
+def test_the_fastest_product_is_chosen_once_where_it_is_not_known(monkeypatch, caplog):
+    caplog.set_level('INFO')
+    engine = FoldedCqt(CqtConfig(bins=12), 16000)
+    assert engine._product(100, torch.device('cpu')) == 'complex'
+    asked = []
+    monkeypatch.setattr('ser.features.cqt.fastest_product', lambda device, groups_of: asked.append(device) or 'real')
+    assert [engine._product(hops, Elsewhere) for hops in (100, 120)] == ['real', 'real'] and asked == [Elsewhere]
+    assert FoldedCqt(CqtConfig(product='real'), 44100)._product(100, torch.device('cpu')) == 'real'
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert FoldedCqt(CqtConfig(), 44100)._product(100, Elsewhere) == 'complex' and len(asked) == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(('ticks', 'best'), [([0, 1] * 5 + [0, 3] * 5, 'complex'), ([0, 3] * 5 + [0, 1] * 5, 'real')])
+def test_the_faster_product_wins_by_the_median_of_a_clock(ticks, best):
+    engine, times = FoldedCqt(CqtConfig(bins=12), 16000), iter(ticks)
+    assert fastest_product(torch.device('cpu'), lambda name: engine.atoms.groups(64, 'cpu', name),
+                           clock=lambda: next(times)) == best
+
+
+def test_a_product_that_the_device_lacks_is_out(monkeypatch):
+    def lacking(part, table):
+        raise RuntimeError('not implemented for this device')
+
+    monkeypatch.setattr(PRODUCTS['complex'], 'of', lacking)
+    engine = FoldedCqt(CqtConfig(bins=12), 16000)
+    assert fastest_product(torch.device('cpu'), lambda name: engine.atoms.groups(64, 'cpu', name)) == 'real'
+
+
+def test_tables_are_prepared_in_order_while_they_fit():
+    engine = FoldedCqt(CqtConfig(table_mb=12.0), 44100)
+    cpu = torch.device('cpu')
+    assert engine.prepare([30000, 30001, 20000], cpu) == (2, 2)
+    assert list(engine.tables.kept) == [(engine.hops(30000), cpu), (engine.hops(20000), cpu)]
+    built = dict(engine.tables.kept)
+    assert engine.tables.bytes == sum(engine.atoms.bytes(hops, 'complex') for hops, _ in built)
+    assert engine.prepare([20000, 30000, 400000, 8000], cpu) == (2, 4)
+    assert all(engine.tables.kept[key] is groups for key, groups in built.items())
+    engine(torch.zeros(1, 30000))
+    assert list(engine.tables.kept) == [(engine.hops(20000), cpu), (engine.hops(30000), cpu)]
+
+
 @pytest.mark.parametrize('engine', [FoldedCqt, NnAudioCqt])
-def test_bins_above_nyquist_are_refused(engine):
-    with pytest.raises(SerError, match=r'features.cqt: bin 92 of 100 is at 6271.9 Hz, above half the sample rate of '
-                                       r'12000 Hz; bins may reach 6000 Hz') as error:
+def test_bins_whose_band_passes_nyquist_are_refused_as_librosa_does(engine):
+    import librosa
+
+    with pytest.raises(SerError, match=r'features.cqt: the band of bin 91 of 100, at 5919.9 Hz, reaches 6176.1 Hz, '
+                                       r'above half the sample rate of 12000 Hz; bands may reach 6000 Hz') as error:
         engine(CqtConfig(bins=100), 12000)
-    assert 'to at most 91' in str(error.value)
-    with pytest.raises(SerError, match=r'bin 1 of 84 is at 9000.0 Hz.*lower features.cqt.fmin_hz'):
+    assert 'to at most 90' in str(error.value)
+    with pytest.raises(SerError, match=r'band of bin 1 of 84, at 9000.0 Hz.*lower features.cqt.fmin_hz'):
         engine(CqtConfig(fmin_hz=9000.0), 16000)
+    for rate in (12000, 16000, 22050):
+        for bins in range(80, 112):
+            config = CqtConfig(bins=bins)
+            refused = [False, False]
+            try:
+                check_bins(config, rate)
+            except SerError:
+                refused[0] = True
+            frequencies = config.fmin_hz * 2.0 ** (np.arange(bins) / 12)
+            try:
+                librosa.filters.wavelet_lengths(freqs=frequencies, sr=rate)
+                refused[1] = librosa.filters.wavelet_lengths(freqs=frequencies, sr=rate)[1] > rate / 2
+            except librosa.ParameterError:
+                refused[1] = True
+            assert refused[0] == refused[1], (rate, bins)

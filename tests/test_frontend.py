@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -233,3 +235,29 @@ def test_an_unknown_feature_is_refused():
     with pytest.raises(SerError, match=r"model.views.left: no feature is called 'mell'. Features: cqt, mel, mfcc, "
                                        "chroma. Did you mean 'mel'"):
         front_end({'left': 'mell'})
+
+
+@pytest.mark.parametrize('product', ['complex', 'real'])
+@pytest.mark.parametrize('features', [
+    {}, {'image': {'time': {'kind': 'fixed'}}}, {'image': {'channels': 'delta'}}, {'image': {'frames': 'all'}},
+    {'sample_rate': 16000}], ids=str)
+def test_nothing_is_read_back_from_the_device(monkeypatch, product, features):
+    # Meta tensors have shapes and no numbers: reading one, or mixing it with a tensor of the host, raises.
+    monkeypatch.setattr(torch, 'autocast', lambda *args, **options: contextlib.nullcontext())
+    augment = AugmentConfig(spec_augment=MaskSpecAugment(probability=0.5, fill='mean'))
+    front = front_end(ALL, augment, cqt={'product': product}, **features).to('meta')
+    draw = draw_spec_augment(augment.spec_augment, tuple(ALL), 0, 0, [1, 2, 3]).to('meta')
+    waveforms = torch.empty(3, 30000, dtype=torch.int16, device='meta')
+    images = front(waveforms, torch.empty(3, dtype=torch.int64, device='meta'), draw)
+    assert {image.shape for image in images.values()} == {(3, 3, 224, 224)}
+
+
+def test_tables_for_padded_lengths_are_made_beforehand():
+    front, cpu = front_end(data_rate=22050, sample_rate=44100), torch.device('cpu')
+    assert front.prepare([20000, 11025, 100], cpu) == (3, 3)
+    kept = [hops for hops, _ in front.cqt.tables.kept]
+    assert kept == [front.cqt.hops(samples) for samples in (40000, 22050, 4096)]
+    front(torch.zeros(2, 20000, dtype=torch.int16), torch.tensor([20000, 50]))
+    assert sorted(hops for hops, _ in front.cqt.tables.kept) == sorted(kept)
+    assert front_end({'mel': 'mel'}).prepare([1000], cpu) == (0, 0)
+    assert front_end(cqt=CqtConfig(engine='nnaudio')).prepare([1000], cpu) == (0, 0)

@@ -22,6 +22,9 @@ class CqtConfig(Section):
     """Bins per octave."""
     table_mb: Positive = 256.0
     """Megabytes of kernel tables kept, one table per clip-length bucket, oldest use dropped first."""
+    product: Literal['auto', 'complex', 'real'] = 'auto'
+    """How 'folded' multiplies complex matrices: as such, or as real ones twice as wide; 'auto': 'complex' on a CPU,
+    where it was measured to be faster, and whichever is faster when first met on another device."""
 
 
 class MelConfig(Section):

@@ -31,6 +31,8 @@ class RunConfig(Section):
     """CPU threads of torch; null leaves torch's choice."""
     deterministic: bool = False
     """Deterministic CUDA kernels: slower, bit-identical repeats on the same machine."""
+    cuda_graphs: bool = False
+    """On CUDA, replay the front end of frequent batch shapes as one launch; off until it was seen to pay."""
     timeout_minutes: Positive = 10.0
     """How long a rank waits for the others before the run fails."""
     log_seconds: Positive = 10.0

@@ -100,9 +100,26 @@ class SpecAugmentDraw:
 
     def to(self, device, non_blocking=False):
         """The same draw on `device`."""
-        return SpecAugmentDraw({view: {axis: {name: value.to(device, non_blocking=non_blocking)
-                                              for name, value in params.items()} for axis, params in axes.items()}
-                                for view, axes in self.views.items()})
+        return self._each(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self):
+        """The same draw in page-locked memory, for copies that do not block."""
+        return self._each(lambda value: value.pin_memory())
+
+    def clone(self):
+        """The same draw in memory of its own."""
+        return self._each(lambda value: value.clone())
+
+    def copy_(self, other):
+        """Take over the numbers of a draw of the same shapes."""
+        for view, axes in self.views.items():
+            for axis, params in axes.items():
+                for name, value in params.items():
+                    value.copy_(other.views[view][axis][name], non_blocking=True)
+
+    def _each(self, change):
+        return SpecAugmentDraw({view: {axis: {name: change(value) for name, value in params.items()}
+                                       for axis, params in axes.items()} for view, axes in self.views.items()})
 
 
 def draw_spec_augment(config, views, seed, epoch, ids):

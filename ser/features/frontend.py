@@ -45,6 +45,15 @@ class FrontEnd(nn.Module):
         self.imagers = nn.ModuleDict({name: Imager(features.image, self.hops[name], rate) for name in self.wanted})
         self.spec_augment = SpecAugment(augment.spec_augment) if augment.spec_augment.kind == 'masks' else None
 
+    def prepare(self, lengths, device):
+        """Make what batches padded to `lengths` samples need, the first first: CQT tables, within features.cqt.table_mb.
+
+        Returns (how many tables are there, how many the lengths need).
+        """
+        if not hasattr(self.cqt, 'prepare'):
+            return 0, 0
+        return self.cqt.prepare([self.waveform.padded(length) for length in lengths], device)
+
     def forward(self, waveforms, lengths, draw=None):
         """waveforms (B, T) int16 or float, lengths (B,) int64, draw SpecAugmentDraw or None
         -> view to float32 (B, C, size, size), masked where drawn and normalised."""
@@ -82,7 +91,9 @@ class FrontEnd(nn.Module):
         shown = {name: column.shown for name, column in (columns or {}).items()}
         power = {}
         if self.banks is not None:
-            power = self.banks(samples, next((shown[name] for name in ('mel', 'mfcc', 'chroma') if name in shown), None))
+            # One spectrogram, one hop, one size of image: what one feature of it shows, all show.
+            columns_of_mel = [shown[name] for name in self.wanted if name != 'cqt' and name in shown]
+            power = self.banks(samples, columns_of_mel[0] if columns_of_mel else None)
         if self.cqt is not None:
             power['cqt'] = self.cqt(samples, shown.get('cqt'))
         return power

@@ -64,5 +64,9 @@ class Waveform(nn.Module):
         samples = nn.functional.pad(samples, (0, max(0, self.min_samples - samples.shape[1])))
         return samples, lengths.clamp(min=self.min_samples)
 
+    def padded(self, samples):
+        """How many samples `forward` makes of batches of `samples`."""
+        return max(samples if self.resample is None else self._resampled(samples), self.min_samples)
+
     def _resampled(self, length):
         return -(-(length * self.sample_rate) // self.data_rate)

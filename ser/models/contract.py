@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ser.features.graphs import GraphedFrontEnd
+
 
 class Output(NamedTuple):
     """What a network returns for a batch of B clips."""
@@ -29,6 +31,7 @@ class SpeechModel(nn.Module):
         super().__init__()
         self.front_end = front_end
         self.network = network
+        self.graphed = None
 
     def views(self, waveforms, lengths, draw: Any = None):
         """The views of a batch: waveforms (B, T) int16 or float32 in [-1, 1], lengths (B,) int64 samples.
@@ -38,7 +41,13 @@ class SpeechModel(nn.Module):
         """
         learns = any(parameter.requires_grad for parameter in self.front_end.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-            return self.front_end(waveforms, lengths, draw)
+            # A graph keeps no gradient.
+            front_end = self.front_end if learns or self.graphed is None else self.graphed
+            return front_end(waveforms, lengths, draw)
+
+    def capture_views(self):
+        """From now on, compute views of frequent batch shapes by CUDA graphs; `graphed` counts them."""
+        self.graphed = GraphedFrontEnd(self.front_end)
 
     def classify(self, views, mix: Any = None) -> Output:
         """The Output for views; mix: the Mix to apply, drawn beforehand, which the loss gets as well."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ser.errors import SerError
+from ser.training.prefetch import DeviceBatches
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,18 @@ def evaluate_stream(model, network, stream, world, device, dtype, expected):
     when the network's output is not finite.
     """
     network.eval()
-    ids, targets, probabilities = [], [], []
-    for batch in stream:
-        batch = batch.to(device, non_blocking=True)
-        views = model.views(batch.waveforms, batch.lengths)
+    ids, targets, outputs = [], [], []
+    for fetched in DeviceBatches(stream, device, lambda batch, host: model.views(batch.waveforms, batch.lengths)):
+        batch, host = fetched.batch, fetched.host
+        views = fetched.views if fetched.views is not None else model.views(batch.waveforms, batch.lengths)
         with autocast(device, dtype):
             logits = network(views).logits
-        real = batch.weights > 0
-        ids.append(batch.ids[real].cpu())
-        targets.append(batch.targets['emotion'][real].cpu())
-        probabilities.append(logits.float().cpu().double().softmax(1)[real.cpu()])
+        real = host.weights > 0
+        ids.append(host.ids[real])
+        targets.append(host.targets['emotion'][real])
+        # Numbers stay on the device until the end: reading them would wait for each batch.
+        outputs.append((logits.float(), real))
+    probabilities = [logits.cpu()[real].double().softmax(1) for logits, real in outputs]
     mine = [torch.cat(parts).numpy() if parts else np.empty(0) for parts in (ids, targets, probabilities)]
     return _join(world.gather(mine), expected)
 

@@ -23,7 +23,9 @@ from ser.training.losses import Loss
 from ser.training.optim import Schedule, build_optimizers
 from ser.training.prefetch import DeviceBatches
 from ser.training.progress_line import progress_line, seconds_left
+from ser.training.run import metrics_row
 from ser.training.state import Progress, restore, scored_state, snapshot
+from ser.training.warmup import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Trainer:
         self.world, self.device, self.dtype = job.world, job.device, job.dtype
         training = self.config.training
         self.model = job.model.to(self.device)
+        if self.device.type == 'cuda' and self.config.run.cuda_graphs:
+            self.model.capture_views()
         self.model.set_gradient_checkpointing(training.gradient_checkpointing)
         self.plain_network = self.model.network
         network = wrap(self.plain_network, self.world, self.device)
@@ -100,7 +104,8 @@ class Trainer:
             # Readers fork here, before the first step keeps the device and the threads busy; they use neither.
             stream.start()
             self.job.valid_stream.start()
-            batches = iter(DeviceBatches(stream, self.device))
+            warm_up(self.job, self.device)
+            batches = iter(self.device_batches(stream))
             while not progress.finished:
                 started = time.perf_counter()
                 while progress.step < self.steps_per_epoch:
@@ -120,22 +125,22 @@ class Trainer:
     def step(self, fetched, stop=None):
         """One optimiser step over all ranks; returns whether any rank was asked to stop.
 
-        fetched: (batch on the device, batch on the host, seconds waited) of each micro-batch.
+        fetched: the Fetched of each micro-batch. stop: a StopRequest or None.
         """
         progress = self.progress
         self.network.train()
         self.schedule.before_step(progress.global_step)
         mixes = []
-        for i, (_, host, waited) in enumerate(fetched):
-            mix = draw_mix(self.config.augment.mixup, host.weights.numpy(), self.config.run.seed,
+        for i, micro in enumerate(fetched):
+            mix = draw_mix(self.config.augment.mixup, micro.host.weights.numpy(), self.config.run.seed,
                            progress.global_step, self._place(i))
-            mixes.append(mix.to(self.device) if mix is not None else None)
-            self._count(host, waited)
-        weight = sum(self.loss.weight(batch.targets['emotion'], batch.weights, mix)
-                     for (batch, _, _), mix in zip(fetched, mixes, strict=True))
+            mixes.append(mix.to(self.device, non_blocking=True) if mix is not None else None)
+            self._count(micro)
+        weight = sum(self.loss.weight(micro.batch.targets['emotion'], micro.batch.weights, mix)
+                     for micro, mix in zip(fetched, mixes, strict=True))
         weight, stopped, save = self._over_ranks(weight, bool(stop), self._save_due())
-        for i, (batch, host, _) in enumerate(fetched):
-            self._micro_step(i, batch, host, mixes[i], weight.clamp(min=1e-12))
+        for i, micro in enumerate(fetched):
+            self._micro_step(i, micro, mixes[i], weight.clamp(min=1e-12))
         if self.config.data.on_error == 'raise' or weight > 0:
             self._update()
         self._loss_on_device[1] += weight
@@ -152,25 +157,32 @@ class Trainer:
         total = self.world.sum(torch.stack([weight, *weight.new_tensor([float(stop), float(save)])]))
         return total[0], *(total[1:] > 0).tolist()
 
-    def _count(self, host, waited):
-        self.progress.epoch_wait += waited
-        self.progress.epoch_clips += len(host.keys) * self.world.size
-        self._met.update(host.counters)
+    def _count(self, micro):
+        self.progress.epoch_wait += micro.waited
+        self.progress.epoch_clips += len(micro.host.keys) * self.world.size
+        self._met.update(micro.host.counters)
 
     def _place(self, micro):
         """A number for (rank, micro-batch), so that no two of a step draw alike."""
         return self.world.rank * self.config.training.accumulate + micro
 
-    def views(self, batch, host, epoch):
-        """Augmented, normalised images of a batch on the device: view to float32 (B, C, size, size)."""
-        config = self.config
-        draw = draw_spec_augment(config.augment.spec_augment, tuple(self.model.front_end.views), config.run.seed,
-                                 epoch, host.ids.numpy())
-        return self.model.views(batch.waveforms, batch.lengths, draw.to(self.device) if draw is not None else None)
+    def device_batches(self, stream):
+        """The DeviceBatches of a training stream; on CUDA with their views, unless many would be held at once."""
+        ahead = self.views if self.config.training.accumulate == 1 else None
+        return DeviceBatches(stream, self.device, ahead)
 
-    def _micro_step(self, i, batch, host, mix, total_weight):
-        config, progress = self.config, self.progress
-        views = self.views(batch, host, progress.epoch)
+    def views(self, batch, host):
+        """Augmented, normalised images of a batch on the device: view to float32 (B, C, size, size)."""
+        draw = draw_spec_augment(self.config.augment.spec_augment, tuple(self.model.front_end.views),
+                                 self.config.run.seed, self.progress.epoch, host.ids.numpy())
+        if draw is not None and self.device.type == 'cuda':
+            draw = draw.pin_memory()
+        return self.model.views(batch.waveforms, batch.lengths,
+                                draw.to(self.device, non_blocking=True) if draw is not None else None)
+
+    def _micro_step(self, i, micro, mix, total_weight):
+        config, progress, batch = self.config, self.progress, micro.batch
+        views = micro.views if micro.views is not None else self.views(batch, micro.host)
         torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))
         if self.synchronised is not None:
             self.synchronised.require_backward_grad_sync = i + 1 == config.training.accumulate
@@ -230,11 +242,7 @@ class Trainer:
         self.schedule.after_epoch(valid.loss)
         log.info('%s | valid loss %.4f UA %.1f %%%s', line, valid.loss, 100 * score['ua'],
                  ' (best)' if improved else '')
-        row = {'epoch': p.epoch + 1, 'steps': p.global_step, 'train_loss': train_loss, 'valid_loss': valid.loss,
-               'valid_ua': score['ua'], 'valid_wa': score['wa'], 'valid_macro_f1': score['macro_f1'],
-               'lr': rate, 'clips_per_second': p.epoch_clips / max(p.epoch_seconds, 1e-9),
-               'data_wait': p.epoch_wait / max(p.epoch_seconds, 1e-9), 'seconds': p.epoch_seconds,
-               'best': int(improved)}
+        row = metrics_row(p, train_loss, rate, valid.loss, score, improved)
         p.stale_epochs = 0 if improved else p.stale_epochs + 1
         if improved:
             p.best_ua, p.best_loss, p.best_epoch = score['ua'], valid.loss, p.epoch + 1
@@ -283,6 +291,8 @@ class Trainer:
         """Add what the readers of all ranks met to the totals, and say so once an epoch at least."""
         met = sum(self.world.gather(self._met), Counter())
         self._met = Counter()
+        if self.model.graphed is not None:
+            log.info(self.model.graphed.line())
         if met:
             self.progress.counters = dict(Counter(self.progress.counters) + met)
             log.info('while reading, so far: %s', ', '.join(f'{reason} {n}' for reason, n in

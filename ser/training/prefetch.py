@@ -1,51 +1,64 @@
-"""Batches on the device one step ahead: pinned, copied on a side stream while the device works."""
+"""Batches on the device ahead of their turn: pinned, copied and made into images while the step before still runs."""
 
 import time
+from dataclasses import dataclass
 
 import torch
 
+from ser.shards.batch import Batch
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A batch on the device and on the host. waited: seconds the device had nothing to do for want of it."""
+
+    batch: Batch
+    host: Batch
+    waited: float
+    views: dict | None = None
+    """What DeviceBatches' `views` made of it, where that was given."""
+
 
 class DeviceBatches:
-    """Iterates over (batch on the device, the same batch on the host, seconds spent waiting for data).
+    """Iterates over Fetched.
 
-    On CUDA the next batch is already being copied while the present one is computed; elsewhere the
-    readers' own queue is what runs ahead. Ids and weights are read from the host's copy, so that no
-    step waits for the device.
+    On CUDA the host launches a step and comes back at once: the next batch is then copied, and its views computed, on
+    a stream beside the step's. Elsewhere the readers' own queue is what runs ahead. Ids and weights are read from the
+    host's copy, so that no step waits for the device.
     """
 
-    def __init__(self, batches, device):
-        self.batches, self.device = batches, device
-        self.stream = torch.cuda.Stream(device) if device.type == 'cuda' else None
+    def __init__(self, batches, device, views=None):
+        """views: called with (batch on the device, batch on the host), on CUDA only."""
+        self.batches, self.device, self.views = batches, device, views
+        self.beside = torch.cuda.Stream(device) if device.type == 'cuda' else None
+        self._launched = None
 
     def __iter__(self):
         source = iter(self.batches)
-        if self.stream is None:
-            while (fetched := self._fetch(source)) is not None:
-                yield fetched
-            return
-        ahead = self._fetch(source)
-        while ahead is not None:
-            present = ahead
-            self._arrived(present[0])
-            ahead = self._fetch(source)
-            yield present
+        while True:
+            start = time.perf_counter()
+            host = next(source, None)
+            if host is None:
+                return
+            waited = 0.0 if self._busy() else time.perf_counter() - start
+            if self.beside is None:
+                yield Fetched(host.to(self.device), host, waited)
+            else:
+                yield self._ahead(host, waited)
+                self._launched = torch.cuda.current_stream(self.device).record_event()
 
-    def _fetch(self, source):
-        start = time.perf_counter()
-        host = next(source, None)
-        if host is None:
-            return None
-        if self.stream is None:
-            batch = host.to(self.device)
-        else:
-            host = host.pin_memory()
-            with torch.cuda.stream(self.stream):
-                batch = host.to(self.device, non_blocking=True)
-        return batch, host, time.perf_counter() - start
+    def _busy(self):
+        """Whether the GPU still works on what was launched before: then nothing waited for data."""
+        return self._launched is not None and not self._launched.query()
 
-    def _arrived(self, batch):
-        """The compute stream waits for the copy, and the allocator learns who uses the memory."""
-        current = torch.cuda.current_stream(self.device)
-        current.wait_stream(self.stream)
-        for tensor in batch.tensors():
-            tensor.record_stream(current)
+    def _ahead(self, host, waited):
+        host = host.pin_memory()
+        with torch.cuda.stream(self.beside):
+            batch = host.to(self.device, non_blocking=True)
+            views = self.views(batch, host) if self.views is not None else None
+        present = torch.cuda.current_stream(self.device)
+        present.wait_stream(self.beside)
+        # The allocator learns who uses the memory.
+        for tensor in (*batch.tensors(), *(views or {}).values()):
+            tensor.record_stream(present)
+        return Fetched(batch, host, waited, views)

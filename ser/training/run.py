@@ -45,6 +45,15 @@ def new_run_path(config_run, out=None):
     return path
 
 
+def metrics_row(progress, train_loss, rate, valid_loss, score, improved):
+    """A row of metrics.csv for the epoch that `progress` (state.Progress) has just ended."""
+    seconds = max(progress.epoch_seconds, 1e-9)
+    return {'epoch': progress.epoch + 1, 'steps': progress.global_step, 'train_loss': train_loss,
+            'valid_loss': valid_loss, 'valid_ua': score['ua'], 'valid_wa': score['wa'],
+            'valid_macro_f1': score['macro_f1'], 'lr': rate, 'clips_per_second': progress.epoch_clips / seconds,
+            'data_wait': progress.epoch_wait / seconds, 'seconds': progress.epoch_seconds, 'best': int(improved)}
+
+
 class RunDirectory:
     """A run's files. Context manager: holds a lock so that no second process writes here."""
 
