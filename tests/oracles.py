@@ -51,21 +51,21 @@ def padded(clip, least=4096):
 def cqt_power(clip, rate=44100, hop=512, fmin=C1_HZ, bins=84, per_octave=12):
     """Squared constant-Q magnitude by its definition: each frame times each Hann atom, float64 (bins, 1 + n // hop).
 
-    Atoms last Q * rate / frequency samples with Q = (r^2 + 1) / (r^2 - 1), are L1-normalised and scaled by the
-    square root of their length; zeros surround the clip.
+    Atoms last Q * rate / frequency samples, Q = (r^2 + 1) / (r^2 - 1), rounded up to whole samples, half of them (of an
+    odd number the greater half) before the frame's centre; they are L1-normalised and scaled by the square root of
+    their length; zeros surround the clip.
     """
     ratio = 2.0 ** (2.0 / per_octave)
     quality, frames = (ratio + 1) / (ratio - 1), 1 + len(clip) // hop
     power = np.zeros((bins, frames))
     for k in range(bins):
         frequency = fmin * 2.0 ** (k / per_octave)
-        length = quality * rate / frequency
-        half = int(length // 2)
-        time = np.arange(-half, half + 1)
-        window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)
+        length = int(np.ceil(quality * rate / frequency))
+        before = (length + 1) // 2
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
         window *= np.sqrt(length) / window.sum()
-        phase = 2 * np.pi * frequency * time / rate
-        pieces = np.lib.stride_tricks.sliding_window_view(np.pad(clip, (half, half + hop)), 2 * half + 1)[::hop]
+        phase = 2 * np.pi * frequency * (np.arange(length) - before) / rate
+        pieces = np.lib.stride_tricks.sliding_window_view(np.pad(clip, (before, length + hop)), length)[::hop]
         atoms = np.stack([window * np.cos(phase), window * np.sin(phase)], axis=1)
         power[k] = np.square(pieces[:frames] @ atoms).sum(axis=1)
     return power

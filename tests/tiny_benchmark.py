@@ -1,0 +1,21 @@
+"""Benchmark options small enough for tests: two views of 32 px at 16 kHz, half-second clips."""
+
+import torch
+
+from ser.benchmarks.run import build_options
+from ser.config.load import load_config
+from tests.tiny import ASSIGNMENTS
+
+CQT = ['model.views.cqt={backbone: {kind: mvitv2, depths: [1, 1], embed_dim: [8, 16], num_heads: [1, 2]}}',
+       'features.cqt.hop_length=128', 'features.cqt.bins=72', 'features.mel.hop_length=128']
+
+
+def tiny_config(*assignments):
+    """tests.tiny's config with a CQT view beside its Mel."""
+    return load_config(('base',), [*ASSIGNMENTS, *CQT, *assignments])
+
+
+def tiny_options(stages=None, against=(), assignments=(), **given):
+    """BenchmarkOptions over tiny_config."""
+    given = {'batches': (4,), 'seconds': 0.5, 'repeats': 1, **given}
+    return build_options(tiny_config(*assignments), torch.device('cpu'), stages=stages, against=against, **given)
