@@ -11,6 +11,7 @@ COMMANDS = {
     'evaluate': ('ser.evaluate', 'recompute the scores of a run, or score it on other shards'),
     'predict': ('ser.predict', 'class probabilities of audio files'),
     'inspect': ('ser.inspect', 'what the model sees: CQT and Mel of a file, as arrays and a picture'),
+    'benchmark': ('ser.benchmark', 'what each stage costs on this machine, beside its rivals'),
     'config': ('ser.show_config', 'show a resolved config, or the JSON schema'),
     'corpora': ('ser.list_corpora', 'the corpora that can be built into shards'),
 }

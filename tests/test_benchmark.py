@@ -7,47 +7,73 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from ser.benchmark import main
-from ser.benchmarks import timing
+from ser.benchmarks.names import RIVALS, STAGES
 from tests.test_benchmark_table import row
 from tests.tiny import ASSIGNMENTS
-from tests.tiny_benchmark import CQT
+from tests.tiny_benchmark import CQT, no_long_warm_up  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ['--set', *ASSIGNMENTS, *CQT, '--batch', '4', '--seconds', '0.5', '--repeats', '2', '--device', 'cpu']
 
 
-@pytest.fixture(autouse=True)
-def no_long_warm_up(monkeypatch):
-    monkeypatch.setattr(timing, 'WARM_UP', {'cpu': (1, 0.0)})
-
-
-def test_every_stage_against_rivals_as_table_json_and_picture(tmp_path, capsys):
-    files = tmp_path / 'f.json', tmp_path / 'f.png'
-    code = main([*TINY, '--against', 'nnaudio-1992', 'torchaudio', 'cached', 'webdataset', '--json', str(files[0]),
-                 '--plot', str(files[1])])
+def measured(folder, capsys, *more):
+    """(rows of the JSON, everything printed), the files checked for what every run's have."""
+    files = folder / 'f.json', folder / 'f.png'
+    code = main([*TINY, *more, '--json', str(files[0]), '--plot', str(files[1])])
     out, err = capsys.readouterr()
-    assert code == 0, err
+    assert code == 0 and 'Traceback' not in err, err
     read = json.loads(files[0].read_text())
-    met = {(one['stage'], one['implementation']) for one in read['rows']}
-    ours = {'index', 'read', 'decode', 'batch', 'copy', 'cqt', 'mel', 'level_image', 'spec_augment', 'front_end',
-            'model_forward', 'train_step', 'read_decode', 'first_batch', 'train_from_shards'}
-    assert {stage for stage, name in met if name == 'ser'} == ours
-    assert met - {(stage, 'ser') for stage in ours} == {
-        ('cqt', 'nnaudio-1992'), ('mel', 'torchaudio'), ('front_end', 'nnaudio-1992'), ('front_end', 'torchaudio'),
-        ('train_step', 'cached'), ('train_from_shards', 'cached'), ('read_decode', 'webdataset'),
-        ('first_batch', 'webdataset')}
+    assert read['environment']['batches'] == [4] and 'torch' in read['environment']['packages']
     for one in read['rows']:
         assert one['batch'] == 4 and one['seconds'] == 0.5 and one['ms_per_clip'] > 0
         low, high = one['spread']
         assert low <= one['ms_per_clip'] <= high and one['clips_per_second'] == pytest.approx(
             1000 / one['ms_per_clip'], rel=1e-4)
         assert one['percent_of_step'] > 0 and one['peak_mb'] >= 0
-    assert read['environment']['batches'] == [4] and 'torch' in read['environment']['packages']
     assert files[1].read_bytes().startswith(b'\x89PNG')
-    assert out.index('processor: ') < out.index('batch 4') < out.index('train_from_shards')
-    assert 'front_end, nnaudio-1992, batch 4' in err and 'Traceback' not in err
+    return read['rows'], out, err
+
+
+def test_stages_against_rivals_as_table_json_and_picture(tmp_path, capsys):
+    rows, out, err = measured(tmp_path, capsys, '--stages', 'read', 'cqt', 'mel', 'train_step', '--against',
+                              'nnaudio-1992', 'cached')
+    assert [(row['stage'], row['implementation']) for row in rows] == [
+        ('read', 'ser'), ('cqt', 'ser'), ('cqt', 'nnaudio-1992'), ('mel', 'ser'), ('train_step', 'ser'),
+        ('train_step', 'cached')]
+    assert out.index('processor: ') < out.index('\nbatch 4') < out.index('\ncqt ') < out.index('\ntrain_step ')
+    assert 'cqt, nnaudio-1992, batch 4' in err
+
+
+@pytest.mark.slow
+def test_every_stage_against_every_rival(tmp_path, capsys):
+    rows, *_ = measured(tmp_path, capsys, '--against', *RIVALS)
+    met = {(row['stage'], row['implementation']) for row in rows}
+    assert {stage for stage, name in met if name == 'ser'} == {*STAGES}
+    features = {'librosa', 'librosa-parallel', 'nnaudio-1992', 'nnaudio-2010', 'torchaudio', 'bare-ffts'}
+    assert {name for stage, name in met if stage == 'front_end'} == {'ser', *features}
+    assert {(stage, name) for stage, name in met if name in ('cached', 'webdataset')} == {
+        ('train_step', 'cached'), ('train_from_shards', 'cached'), ('read_decode', 'webdataset'),
+        ('first_batch', 'webdataset')}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+def test_on_a_gpu(tmp_path, capsys):
+    code = main([*TINY, '--device', 'cuda', '--set', 'run.cuda_graphs=true', '--stages', 'copy', 'cqt', 'mel',
+                 'level_image', 'front_end', 'model_forward', 'train_step', 'train_from_shards', '--against',
+                 'nnaudio-1992', 'nnaudio-2010', 'torchaudio', 'cached', '--json', str(tmp_path / 'f.json')])
+    out, err = capsys.readouterr()
+    assert code == 0, out + err
+    read = json.loads((tmp_path / 'f.json').read_text())['rows']
+    rows = {(one['stage'], one['implementation']): one for one in read}
+    for (stage, name), one in rows.items():
+        assert one['ms_per_clip'] > 0 and one['peak_mb'] >= 0, stage
+        if name == 'ser':
+            assert 0 < one['fraction_of_floor'] <= 1.5, stage
+    # One graph, and the copies into and out of it.
+    assert rows['cqt', 'ser']['launches'] > 5 and 0 < rows['front_end', 'ser']['launches'] < 10
 
 
 def test_a_stage_that_fails_leaves_the_others(tmp_path, capsys):

@@ -5,20 +5,14 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from ser.benchmarks import timing
 from ser.benchmarks.clips import made_batch
 from ser.benchmarks.front_end_cases import front_end_cases, without_work
 from ser.benchmarks.timing import measure
 from ser.features.frontend import FrontEnd
-from tests.tiny_benchmark import tiny_config, tiny_options
+from tests.tiny_benchmark import no_long_warm_up, tiny_config, tiny_options  # noqa: F401
 
 DEVICE_RIVALS = ('nnaudio-1992', 'nnaudio-2010', 'torchaudio', 'bare-ffts')
 STAGES = ('copy', 'cqt', 'mel', 'level_image', 'spec_augment', 'front_end')
-
-
-@pytest.fixture(autouse=True)
-def no_long_warm_up(monkeypatch):
-    monkeypatch.setattr(timing, 'WARM_UP', {'cpu': (1, 0.0)})
 
 
 def names(cases):

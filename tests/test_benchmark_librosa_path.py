@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import librosa
@@ -14,6 +15,7 @@ from ser.benchmarks.clips import made_batch, waveforms
 from ser.benchmarks.librosa_path import LibrosaPath, as_they_run_it, at_its_best, check_librosa
 from ser.errors import SerError
 from ser.features.frontend import FrontEnd
+from ser.shards.pool import cores
 from tests.tiny_benchmark import tiny_config
 
 
@@ -28,7 +30,7 @@ def test_images_are_those_of_our_front_end():
     with torch.no_grad():
         ours = FrontEnd(config.features, config.augment, {'cqt': 'cqt', 'mel': 'mel'}, 16000)(
             batch.waveforms, batch.lengths)
-    theirs = np.stack(as_they_run_it(path_of(), 'front_end', batch)())
+    theirs = np.stack([path_of()('front_end', clip) for clip in waveforms(batch)])
     assert theirs.shape == (3, 2, 3, 32, 32) and theirs.dtype == np.float32
     # Mel is the same transform; librosa's CQT is a few tenths of a decibel off its definition.
     assert np.abs(theirs[:, 1] - ours['mel'].numpy()).max() < 2e-3
@@ -50,18 +52,37 @@ def test_another_rate_is_resampled_and_a_short_clip_padded():
     assert np.array_equal(path_of().prepared(np.ones(10, np.float32)), np.r_[np.ones(10), np.zeros(4086)])
 
 
-def test_processes_give_the_same_and_leave_the_environment_alone():
+@pytest.mark.parametrize('run', [as_they_run_it, at_its_best])
+def test_processes_give_the_same_and_leave_the_environment_alone(run):
     batch, path, before = made_batch(3, 0.5, 16000), path_of(), dict(os.environ)
     with ExitStack() as stack:
-        results = at_its_best(path, 'front_end', batch, stack)()
+        results = run(path, 'front_end', batch, stack)()
         assert dict(os.environ) == before
-        assert np.allclose(results, np.stack(as_they_run_it(path, 'front_end', batch)()), atol=1e-4)
+        expected = np.stack([path('front_end', clip) for clip in waveforms(batch)])
+        assert results.dtype == np.float32 and np.allclose(results, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(('run', 'processes', 'threads'), [(as_they_run_it, 1, None), (at_its_best, cores(), '1')])
+def test_how_many_processes_with_how_many_threads(monkeypatch, run, processes, threads):
+    monkeypatch.delenv('OPENBLAS_NUM_THREADS', raising=False)
+    monkeypatch.setattr(librosa_path, 'ProcessPoolExecutor', Pool)
+    with ExitStack() as stack:
+        run(path_of(), 'mel', made_batch(64, 0.3, 16000), stack)
+    assert (Pool.processes, Pool.threads) == (processes, threads)
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads in place of processes, which notes how it was started."""
+
+    def __init__(self, processes, context, prepare, given):
+        Pool.processes, Pool.threads = processes, os.environ.get('OPENBLAS_NUM_THREADS')
+        super().__init__(1, initializer=prepare, initargs=given)
 
 
 def test_an_error_in_a_process_is_raised(monkeypatch):
     # Here, where the shape is found, the stage works; in the processes it does not exist.
     monkeypatch.setattr(LibrosaPath, '__call__', lambda self, stage, clip: np.zeros(1, np.float32))
-    with ExitStack() as stack, pytest.raises(Exception, match='abruptly'):
+    with ExitStack() as stack, pytest.raises(KeyError, match='nothing'):
         at_its_best(path_of(), 'nothing', made_batch(2, 0.5, 16000), stack)
 
 

@@ -7,17 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from ser.benchmarks import timing
 from ser.benchmarks.clips import make_shards
 from ser.benchmarks.environment import cpu_model, environment, environment_lines, title
 from ser.benchmarks.names import RIVALS, STAGES, chosen
 from ser.benchmarks.result import Result, check_targets
 from ser.benchmarks.run import add_percent, build_options, cases_of, measure_all, with_shards, without_weights
-from ser.benchmarks.timing import Row
 from ser.config.load import load_config
 from ser.errors import SerError
 from tests.test_benchmark_table import broken, row
-from tests.tiny_benchmark import tiny_config, tiny_options
+from tests.tiny_benchmark import no_long_warm_up, tiny_config, tiny_options  # noqa: F401
 
 
 def quiet(_):
@@ -35,8 +33,9 @@ def test_names_are_put_in_order_and_unknown_ones_refused():
     assert chosen('--stages', ['mel', 'cqt', 'mel'], STAGES) == ('cqt', 'mel')
     with pytest.raises(SerError) as caught:
         chosen('--against', ['librossa'], RIVALS)
-    assert str(caught.value) == ("--against: unknown 'librossa'. Did you mean 'librosa'? Allowed: librosa, "
-                                 'librosa-parallel, nnaudio-1992, nnaudio-2010, torchaudio, cached, webdataset, bare-ffts')
+    assert str(caught.value) == (
+        "--against: unknown 'librossa'. Did you mean 'librosa'? Allowed: librosa, librosa-parallel, nnaudio-1992, "
+        'nnaudio-2010, torchaudio, cached, webdataset, bare-ffts')
 
 
 def test_librosa_means_both_ways_of_running_it():
@@ -110,8 +109,7 @@ def test_percent_of_the_training_step():
     assert [one.extra.get('percent_of_step') for one in rows] == [12.5, 100.0, 75.0, None, None]
 
 
-def test_rows_have_their_floor(monkeypatch):
-    monkeypatch.setattr(timing, 'WARM_UP', {'cpu': (1, 0.0)})
+def test_rows_have_their_floor():
     rows = measure_all(tiny_options(['mel', 'train_step'], ['torchaudio']), quiet)
     mel, stock, step = rows
     assert 0 < mel.extra['fraction_of_floor'] < 1 and mel.extra['percent_of_step'] > 0
@@ -126,8 +124,8 @@ def test_what_the_environment_says(tmp_path):
     assert facts['threads'] == torch.get_num_threads() and facts['gpu'] is None
     json.dumps(facts, allow_nan=False)
     lines = '\n'.join(environment_lines(facts))
-    for word in (facts['cpu'], f"torch {facts['packages']['torch']}", 'asked for', 'load average', 'command: benchmark'):
-        assert word in lines
+    for words in (facts['cpu'], f"torch {facts['packages']['torch']}", 'asked for', 'load average', 'command: bench'):
+        assert words in lines
     assert 'others are busy' in '\n'.join(environment_lines({**facts, 'load_average': 99.0}))
     assert title(facts).endswith('base a.b=1; 0.5 s clips')
     assert title({**facts, 'gpu': 'A card'}).startswith('A card; torch')
@@ -155,6 +153,6 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path):
 
 
 def test_threads_of_the_config_are_the_options():
-    config = tiny_config('run.threads=2')
-    options = build_options(config, torch.device('cpu'), batches=[4, 4], seconds=1, stages=['cqt'], against=(), repeats=1)
-    assert options.threads == 2 and options.batches == (4,) and isinstance(Row('a', 'b', 1, options.seconds).seconds, float)
+    options = build_options(tiny_config('run.threads=2'), torch.device('cpu'), batches=[4, 4], seconds=1,
+                            stages=['cqt'], against=(), repeats=1)
+    assert options.threads == 2 and options.batches == (4,) and isinstance(options.seconds, float)

@@ -1,7 +1,9 @@
 """Benchmark options small enough for tests: two views of 32 px at 16 kHz, half-second clips."""
 
+import pytest
 import torch
 
+from ser.benchmarks import timing
 from ser.benchmarks.run import build_options
 from ser.config.load import load_config
 from tests.tiny import ASSIGNMENTS
@@ -19,3 +21,9 @@ def tiny_options(stages=None, against=(), assignments=(), **given):
     """BenchmarkOptions over tiny_config."""
     given = {'batches': (4,), 'seconds': 0.5, 'repeats': 1, **given}
     return build_options(tiny_config(*assignments), torch.device('cpu'), stages=stages, against=against, **given)
+
+
+@pytest.fixture(autouse=True)
+def no_long_warm_up(monkeypatch):
+    """For modules that import it: one call before the timings."""
+    monkeypatch.setattr(timing, 'WARM_UP', {'cpu': (1, 0.0)})

@@ -65,13 +65,14 @@ class Batch:
 
     def to(self, device, non_blocking=False):
         """The batch with its tensors on `device`."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self.each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self):
         """The batch in page-locked memory, for copies that do not block."""
-        return self._each(lambda tensor: tensor.pin_memory())
+        return self.each(lambda tensor: tensor.pin_memory())
 
-    def _each(self, change):
+    def each(self, change):
+        """The batch with change(tensor) in place of every tensor."""
         return dataclasses.replace(
             self, ids=change(self.ids), waveforms=change(self.waveforms), lengths=change(self.lengths),
             weights=change(self.weights), targets={name: change(value) for name, value in self.targets.items()})

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 from ser.errors import SerError
 from ser.files import natural
@@ -19,6 +20,7 @@ from ser.shards.sample_label import find_label, parse_label_option
 PARTS = ('train', 'valid', 'test')
 _MAX_MANIFEST_BYTES = 1 << 26
 _SHA256 = re.compile(r'^[0-9a-f]{64}$')
+_SHARED_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,11 @@ def build_index(data):
     one audio member and a label, and for a key that two samples share.
     """
     source = parse_label_option(data.label)
-    shards, scans = [], []
+    shards, scans, met = [], [], {}
     for path, part in named_shards(data):
         scan = cached_scan(path, source.wanted)
+        for sample in scan.samples:
+            _share(sample.metadata, met)
         shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part))
         scans.append(scan)
     order = sorted(range(len(shards)), key=lambda i: (natural(shards[i].name), shards[i].sha256,
@@ -142,9 +146,16 @@ def _row(sample, number, shard, settings):
         raise SerError(f'{shard.path}: sample {sample.key!r}: {error}') from None
     ignored.update(f'text members (.{suffix})' for suffix in unused)
     said = metadata.get('raw_label')
-    return Row(sample.key, number, sample.offset, sample.size, sample.suffix, canonical(raw),
+    return Row(sample.key, number, sample.offset, sample.size, intern(sample.suffix), intern(canonical(raw)),
                said if isinstance(said, str) else raw, speaker, shard.part, _count(metadata, 'sample_rate'),
                _count(metadata, 'frames'), _audio_sha256(sample), metadata)
+
+
+def _share(metadata, met):
+    """One object for equal short texts: speakers, labels and the like are most of what an index would weigh."""
+    for name, value in metadata.items():
+        if isinstance(value, str) and len(value) <= _SHARED_CHARACTERS:
+            metadata[name] = met.setdefault(value, value)
 
 
 def _speaker(metadata):

@@ -99,6 +99,13 @@ class _Batches:
         """Close the shards."""
         self.spans.close()
 
+    def most_samples(self, numbers):
+        """Samples of the longest row of a batch of these row numbers, as far as their JSON tells."""
+        rate, rows = self.data.sample_rate, (self.index.rows[number] for number in numbers)
+        most = max((row.frames * rate / row.sample_rate if row.frames and row.sample_rate else math.inf
+                    for row in rows), default=0)
+        return min(self.max_samples, math.ceil(min(most, self.max_samples)) + 1)
+
     def _row(self, number, counters):
         """The Row of a row number. Raises BadSample, its message naming shard and key."""
         row = self.index.rows[number]

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from sys import intern
 
 from ser.errors import SerError
 from ser.shards.tarscan import TarScan
@@ -187,7 +188,8 @@ def parse_json(data):
 
 
 def _pairs(pairs):
-    value = dict(pairs)
+    # Every sample has the same names: one object for each, or they would be half of the index.
+    value = {intern(name): item for name, item in pairs}
     if len(value) < len(pairs):
         raise ValueError('JSON with a key that comes twice')
     return value

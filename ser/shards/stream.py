@@ -19,9 +19,11 @@ import webdataset as wds
 from torch.utils.data import get_worker_info
 
 from ser.errors import SerError
-from ser.shards.plan import rank_part
+from ser.shards.batch import padded_length
 from ser.shards.pool import cores
 from ser.shards.reader import EvaluationBatches, TrainBatches
+from ser.shards.slabs import make_slabs
+from ser.shards.specs import EvaluationSpecs, TrainSpecs
 
 MAX_AUTO_WORKERS = 8
 
@@ -100,35 +102,6 @@ class _Source:
             yield self.specs[number]
 
 
-class _TrainSpecs:
-    """(epoch, ids) of a rank's micro-batches from a start to the end of the last epoch."""
-
-    def __init__(self, plan, start, accumulate=1, rank=0, world=1):
-        self.plan, self.accumulate, self.place = plan, accumulate, (rank, world)
-        self.first = start[0] * plan.steps_per_epoch + start[1]
-
-    def __len__(self):
-        return max(self.plan.epochs * self.plan.steps_per_epoch - self.first, 0) * self.accumulate
-
-    def __getitem__(self, number):
-        step, micro = divmod(number, self.accumulate)
-        epoch, step = divmod(self.first + step, self.plan.steps_per_epoch)
-        return epoch, rank_part(self.plan.batch(epoch, step), *self.place, self.accumulate)[micro]
-
-
-class _EvaluationSpecs:
-    """A rank's share of each evaluation batch."""
-
-    def __init__(self, plan, place):
-        self.plan, self.place = plan, place
-
-    def __len__(self):
-        return self.plan.steps if self.place[0] < self.plan.batch_size else 0
-
-    def __getitem__(self, number):
-        return rank_part(self.plan.batch(number), *self.place)[0]
-
-
 def _start_worker(_):
     # Ctrl-C and a job manager's SIGTERM reach the whole process group; the main process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -141,17 +114,29 @@ def _outlive(*_):
     signal.alarm(GRACE_SECONDS)
 
 
-def _loader(specs, make, workers, data):
+def _slabs(specs, make, workers, data):
+    """Slabs for the largest batch there can be, or None where readers share no memory with this process."""
+    if not workers or _context() != 'fork':
+        return None
+    longest = padded_length(make.most_samples(specs.plan.rows), data.sample_rate)
+    return make_slabs(workers, data.prefetch, specs.clips * longest * torch.int16.itemsize)
+
+
+def _context():
+    # fork starts in 0.2 s where spawn takes 3 s, and shares the index; workers never touch the accelerator.
+    return 'fork' if sys.platform == 'linux' else None
+
+
+def _loader(specs, make, workers, data, slabs):
     wds.utils.enforce_security = True
-    pipeline = wds.DataPipeline(_Source(specs), wds.map(_Guarded(make)))
+    stages = [_Source(specs), wds.map(_Guarded(make)), *([slabs.send] if slabs else [])]
     options = {}
     if workers:
-        # fork starts in 0.2 s where spawn takes 3 s, and shares the index; workers never touch the accelerator.
-        context = 'fork' if sys.platform == 'linux' else None
         options = {'prefetch_factor': data.prefetch, 'persistent_workers': True,
-                   'multiprocessing_context': context, 'worker_init_fn': _start_worker}
+                   'multiprocessing_context': _context(), 'worker_init_fn': _start_worker}
     # A generator of its own: the loader draws a number at each start, which must not come out of torch's global one.
-    return wds.WebLoader(pipeline, batch_size=None, num_workers=workers, generator=torch.Generator(), **options)
+    return wds.WebLoader(wds.DataPipeline(*stages), batch_size=None, num_workers=workers, generator=torch.Generator(),
+                         **options)
 
 
 def _shut_down(iterator):
@@ -191,7 +176,9 @@ class _Stream:
 
     def __init__(self, specs, make, workers, data):
         self._make, self._specs = make, specs
-        self._loader = _loader(specs, make, min(workers, len(specs)), data)
+        workers = min(workers, len(specs))
+        self._slabs = _slabs(specs, make, workers, data)
+        self._loader = _loader(specs, make, workers, data, self._slabs)
         self._items = self._ahead = None
 
     def __len__(self):
@@ -211,6 +198,8 @@ class _Stream:
         while item is not None:
             yield from self._batches(item)
             item = self._next()
+        if self._slabs:
+            self._slabs.give_back()
 
     def close(self):
         """Stop the workers and close the shards; iterating again starts them anew."""
@@ -219,6 +208,8 @@ class _Stream:
         iterator, loader._iterator = loader._iterator, None
         if iterator is not None:
             _shut_down(iterator)
+        if self._slabs:
+            self._slabs.give_back()
         self._make.close()
 
     def _stop_items(self):
@@ -238,7 +229,7 @@ class _Stream:
         if isinstance(item, Failure):
             self.close()
             raise SerError(item.message) from (RuntimeError(item.trace) if item.trace else None)
-        return item
+        return self._slabs.receive(item) if self._slabs else item
 
     def _batches(self, item):
         return item
@@ -260,7 +251,7 @@ class TrainStream(_Stream):
     """
 
     def __init__(self, index, plan, data, names, *, seed=0, start=(0, 0), workers=0, **place):
-        specs = _TrainSpecs(plan, start, **place)
+        specs = TrainSpecs(plan, start, **place)
         super().__init__(specs, TrainBatches(index, data, names, seed), workers, data)
         self._share = len(plan.rows) / place.get('world', 1)
         self._max_bad = data.max_bad
@@ -288,4 +279,4 @@ class EvaluationStream(_Stream):
     def __init__(self, index, plan, data, names, *, rank=0, world=1, workers=0):
         make = EvaluationBatches(index, data, names)
         make.check_lengths(plan.rows)
-        super().__init__(_EvaluationSpecs(plan, (rank, world)), make, workers, data)
+        super().__init__(EvaluationSpecs(plan, (rank, world)), make, workers, data)

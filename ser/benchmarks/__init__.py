@@ -1,0 +1,1 @@
+"""What the pipeline costs, stage by stage and beside its rivals, measured in one run."""

@@ -1,0 +1,243 @@
+"""The cases of copy, CQT, Mel, level and image, SpecAugment, and the whole front end."""
+
+import logging
+
+import torch
+
+from ser.benchmarks import rivals
+from ser.benchmarks.clips import made_batch
+from ser.benchmarks.floor import cqt_work, front_end_work, image_work, mask_work, mel_work
+from ser.benchmarks.launches import launches
+from ser.benchmarks.librosa_path import LibrosaPath, as_they_run_it, at_its_best
+from ser.benchmarks.timing import Case
+from ser.features.augment import SpecAugment, draw_spec_augment
+from ser.features.frontend import FrontEnd
+from ser.features.graphs import GraphedFrontEnd
+from ser.models.maxmvit import features_of_views
+from ser.training.prefetch import DeviceBatches
+
+log = logging.getLogger(__name__)
+
+COPIES = 8
+"""Batches that one call of `copy` sends after each other, as training does."""
+
+
+def front_end_cases(options):
+    """The cases of this module's stages that `options` asks for."""
+    return [case for batch in options.batches for stage in options.stages if stage in _STAGES
+            for case in _STAGES[stage](options, batch)]
+
+
+def without_work(config):
+    """Stages that have nothing to do under `config`, with the reason."""
+    wanted = features_wanted(config)
+    reasons = {stage: f'the model sees {" and ".join(wanted)} alone' for stage in ('cqt', 'mel') if stage not in wanted}
+    if config.augment.spec_augment.kind == 'none':
+        reasons['spec_augment'] = "augment.spec_augment.kind is 'none'"
+    return reasons
+
+
+def features_wanted(config):
+    """Which features the model of `config` sees, without repeats."""
+    return tuple(dict.fromkeys(features_of_views(config.model).values()))
+
+
+def front_end_of(options, wanted=None, every_frame=False):
+    """The config's FrontEnd on the device.
+
+    wanted: of these features alone, or None for what the model sees. every_frame: as features.image.frames 'all'.
+    """
+    config, features = options.config, options.config.features
+    views = features_of_views(config.model) if wanted is None else {name: name for name in wanted}
+    if every_frame:
+        features = features.model_copy(update={'image': features.image.model_copy(update={'frames': 'all'})})
+    front_end = FrontEnd(features, config.augment, views, data_rate=config.data.sample_rate)
+    return front_end.to(options.device)
+
+
+def device_batch(options, batch):
+    """A made Batch on the device."""
+    return made_batch(batch, options.seconds, options.config.data.sample_rate).to(options.device)
+
+
+def feature_samples(options):
+    """Samples of a clip at the features' rate."""
+    return round(options.seconds * options.config.features.sample_rate)
+
+
+def _case(options, batch, stage, implementation, make, work=None):
+    """make(stack): the call to time, which runs without autograd."""
+    def start(stack):
+        call = make(stack)
+
+        def without_graph():
+            with torch.no_grad():
+                return call()
+
+        return without_graph
+
+    def facts(call):
+        return {'launches': launches(call, options.device), **work.columns()}
+
+    return Case(stage, implementation, batch, options.seconds, start, facts=facts if work is not None else None)
+
+
+def _copy(options, batch):
+    """Host batches to the device, pinned and on a side stream where there is one."""
+    def start(stack):
+        host = made_batch(batch, options.seconds, options.config.data.sample_rate)
+
+        def call():
+            for _ in DeviceBatches([host] * COPIES, options.device):
+                pass
+
+        return call
+
+    samples = round(options.seconds * options.config.data.sample_rate)
+
+    def facts(call):
+        # A CPU has nothing to copy to.
+        return {'bytes': 2.0 * samples, 'flops': 0.0} if options.device.type == 'cuda' else {}
+
+    yield Case('copy', 'ser', batch, options.seconds, start, clips=batch * COPIES, facts=facts)
+
+
+def _feature(options, batch, stage, work, rival_layers):
+    """A transform alone, on float32 samples that are on the device."""
+    def samples():
+        data = device_batch(options, batch)
+        return front_end_of(options, (stage,)).waveform(data.waveforms, data.lengths)[0]
+
+    def own(stack):
+        front_end, given = front_end_of(options, (stage,)), samples()
+        return (lambda: front_end.cqt(given)) if stage == 'cqt' else (lambda: front_end.banks(given))
+
+    def rival(make_layer):
+        def make(stack):
+            layer, given = make_layer().to(options.device), samples()
+            return lambda: layer(given)
+        return make
+
+    yield _case(options, batch, stage, 'ser', own, work(options.config.features, feature_samples(options)))
+    yield from _librosa(options, batch, stage)
+    for name, make_layer in rival_layers.items():
+        if options.wants(name):
+            yield _case(options, batch, stage, name, rival(make_layer))
+    if options.wants('bare-ffts'):
+        yield _case(options, batch, stage, 'bare-ffts', lambda stack: _bare(options, batch, (stage,)))
+
+
+def _cqt(options, batch):
+    features = options.config.features
+    layers = {name: (lambda name=name: rivals.nnaudio_cqt(name, features)) for name in rivals.NNAUDIO}
+    return _feature(options, batch, 'cqt', cqt_work, layers)
+
+
+def _mel(options, batch):
+    features = options.config.features
+    return _feature(options, batch, 'mel', mel_work, {'torchaudio': lambda: rivals.stock_mel(features)})
+
+
+def _librosa(options, batch, stage):
+    """Both ways of running librosa on a stage."""
+    config = options.config
+    path = LibrosaPath(config.features, config.data.sample_rate)
+
+    def host():
+        return made_batch(batch, options.seconds, config.data.sample_rate)
+
+    if options.wants('librosa'):
+        yield _case(options, batch, stage, 'librosa', lambda stack: as_they_run_it(path, stage, host(), stack))
+    if options.wants('librosa-parallel'):
+        yield _case(options, batch, stage, 'librosa-parallel', lambda stack: at_its_best(path, stage, host(), stack))
+
+
+def _bare(options, batch, wanted):
+    """The FFTs of a padded batch and a copy of it."""
+    config = options.config
+    padded = made_batch(1, options.seconds, config.data.sample_rate).waveforms.shape[1]
+    samples = round(padded * config.features.sample_rate / config.data.sample_rate)
+    parts = {'cqt': rivals.bare_cqt, 'mel': rivals.bare_mel}
+    calls = [part(config.features, batch, samples, options.device) for name, part in parts.items() if name in wanted]
+    return lambda: [call() for call in calls]
+
+
+def _images(front_end, power, samples, lengths):
+    """Normalised images of the power of samples: what the front end does after its transforms."""
+    columns = front_end.columns(lengths, samples.shape[1])
+    return front_end.finish(front_end.images(power, lengths, columns))
+
+
+def _level_image(options, batch):
+    wanted = features_wanted(options.config)
+
+    def make(stack):
+        front_end, data = front_end_of(options), device_batch(options, batch)
+        samples, lengths = front_end.waveform(data.waveforms, data.lengths)
+        columns = front_end.columns(lengths, samples.shape[1])
+        power = front_end.power(samples, None if front_end.every else columns)
+        return lambda: _images(front_end, power, samples, lengths)
+
+    work = image_work(options.config.features, feature_samples(options), wanted)
+    yield _case(options, batch, 'level_image', 'ser', make, work)
+
+
+def _spec_augment(options, batch):
+    """Drawing the masks and applying them, for every view."""
+    config = options.config
+    masks = config.augment.spec_augment
+    views = features_of_views(config.model)
+
+    def make(stack):
+        layer, ids = SpecAugment(masks).to(options.device), torch.arange(batch)
+        image = torch.rand(batch, 1, config.features.image.size, config.features.image.size, device=options.device)
+
+        def call():
+            draw = draw_spec_augment(masks, tuple(views), 0, 0, ids).to(options.device)
+            return [layer(image, draw.views[view]) for view in views]
+
+        return call
+
+    yield _case(options, batch, 'spec_augment', 'ser', make, mask_work(config.features, tuple(views)))
+
+
+def _front_end(options, batch):
+    """int16 on the device to normalised images; rivals replace the transforms, level and images are ser's."""
+    config, wanted = options.config, features_wanted(options.config)
+
+    def own(stack):
+        front_end, data = front_end_of(options), device_batch(options, batch)
+        if options.device.type == 'cuda' and config.run.cuda_graphs:
+            front_end = GraphedFrontEnd(front_end)
+            stack.callback(lambda: log.info(front_end.line()))
+        return lambda: front_end(data.waveforms, data.lengths)
+
+    def mixed(cqt):
+        def make(stack):
+            # Their layers give every frame, not those alone that the image shows.
+            front_end, data = front_end_of(options, every_frame=True), device_batch(options, batch)
+            mel = rivals.stock_mel(config.features).to(options.device)
+            layer = rivals.nnaudio_cqt(cqt, config.features).to(options.device) if cqt else None
+
+            def call():
+                samples, lengths = front_end.waveform(data.waveforms, data.lengths)
+                power = front_end.cqt(samples) if layer is None else layer(samples).square()
+                return _images(front_end, {'mel': mel(samples), 'cqt': power}, samples, lengths)
+
+            return call
+        return make
+
+    yield _case(options, batch, 'front_end', 'ser', own,
+                front_end_work(config.features, feature_samples(options), wanted))
+    # The rivals make these two images; beside a front end of others their time would compare with nothing.
+    if set(wanted) == {'cqt', 'mel'}:
+        yield from _librosa(options, batch, 'front_end')
+        for name, cqt in (*((name, name) for name in rivals.NNAUDIO), ('torchaudio', None)):
+            if options.wants(name):
+                yield _case(options, batch, 'front_end', name, mixed(cqt))
+    if options.wants('bare-ffts'):
+        yield _case(options, batch, 'front_end', 'bare-ffts', lambda stack: _bare(options, batch, wanted))
+
+
+_STAGES = {'copy': _copy, 'cqt': _cqt, 'mel': _mel, 'level_image': _level_image, 'spec_augment': _spec_augment,
+           'front_end': _front_end}
