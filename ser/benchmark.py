@@ -14,7 +14,8 @@ before it, "% of step" is beside ser's training step, "floor ms" what bytes and 
 Stages: {', '.join(STAGES[:8])},
   {', '.join(STAGES[8:])}
 Rivals: {', '.join(RIVALS)}
-  librosa is measured as people run it and, as librosa-parallel, with a process of one thread per core; cached is
+  librosa is measured as the reference systems run it, in two loader processes with default threads, and as
+  librosa-parallel with a process of one thread per core; nnaudio and torchaudio are the stock layers; cached is
   training on images that lie ready in the device's memory; bare-ffts are the front end's FFTs and one copy alone.
 Exit code: 0 done, 1 some stages failed (each says why), 2 refused."""
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from ser.benchmarks.clips import made_batch
-from ser.benchmarks.front_end_cases import front_end_cases, without_work
+from ser.benchmarks.front_end_cases import front_end_cases
+from ser.benchmarks.parts import without_work
+from ser.benchmarks.stock import stock_call
 from ser.benchmarks.timing import measure
 from ser.features.frontend import FrontEnd
 from tests.tiny_benchmark import no_long_warm_up, tiny_config, tiny_options  # noqa: F401
@@ -58,11 +60,10 @@ def test_every_case_runs_and_ours_say_their_launches_and_work():
 @pytest.mark.parametrize(('rival', 'mean'), [('nnaudio-1992', 2e-3), ('nnaudio-2010', 0.03), ('torchaudio', 1e-3)])
 def test_a_rivals_images_are_ours(rival, mean):
     options = tiny_options(['front_end'], [rival], seconds=1.0)
-    case, = (case for case in front_end_cases(options) if case.implementation == rival)
     config = tiny_config('features.image.frames=all')
     batch = made_batch(4, 1.0, 16000)
-    with ExitStack() as stack, torch.no_grad():
-        theirs = case.start(stack)()
+    with torch.no_grad():
+        theirs = stock_call(options, 4, 'front_end', rival)()
         ours = FrontEnd(config.features, config.augment, {'cqt': 'cqt', 'mel': 'mel'}, 16000)(
             batch.waveforms, batch.lengths)
     for view in ('cqt', 'mel'):
@@ -82,11 +83,11 @@ def test_ours_is_the_models_own_front_end():
 
 
 def test_a_bin_above_nyquist_stops_the_cqt_and_not_the_mel():
-    options = tiny_options(['cqt', 'mel', 'front_end'], ['librosa'], ['features.cqt.bins=200'])
+    options = tiny_options(['cqt', 'mel', 'front_end'], ['librosa', 'nnaudio-1992'], ['features.cqt.bins=200'])
     cases = [case for case in front_end_cases(options) if case.implementation != 'librosa-parallel']
     rows = {(row.stage, row.implementation): row.error
             for row in measure(cases, 1, options.device, lambda line: None)}
     assert rows['mel', 'ser'] is None and rows['mel', 'librosa'] is None
     for failed in (('cqt', 'ser'), ('front_end', 'ser')):
         assert rows[failed].startswith('features.cqt: ') and 'half the sample rate' in rows[failed]
-    assert 'Nyquist' in rows['cqt', 'librosa']
+    assert 'Nyquist' in rows['cqt', 'librosa'] and 'Nyquist' in rows['cqt', 'nnaudio-1992']

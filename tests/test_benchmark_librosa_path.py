@@ -62,7 +62,7 @@ def test_processes_give_the_same_and_leave_the_environment_alone(run):
         assert results.dtype == np.float32 and np.allclose(results, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(('run', 'processes', 'threads'), [(as_they_run_it, 1, None), (at_its_best, cores(), '1')])
+@pytest.mark.parametrize(('run', 'processes', 'threads'), [(as_they_run_it, 2, None), (at_its_best, cores(), '1')])
 def test_how_many_processes_with_how_many_threads(monkeypatch, run, processes, threads):
     monkeypatch.delenv('OPENBLAS_NUM_THREADS', raising=False)
     monkeypatch.setattr(librosa_path, 'ProcessPoolExecutor', Pool)

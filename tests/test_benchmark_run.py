@@ -80,7 +80,7 @@ def test_shards_are_made_where_a_stage_reads_them_and_deleted():
         options = with_shards(tiny_options(['read'], batches=(2, 80), seconds=0.1), stack, said.append)
         folder, = options.shards
         assert options.shard_seconds == 0.1 and said == ['making shards of 320 clips']
-        assert len(list(Path(folder).glob('*.tar'))) == 4
+        assert len(list(Path(folder).glob('*.tar'))) == 8
     assert not Path(folder).exists()
 
 

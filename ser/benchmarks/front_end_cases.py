@@ -9,9 +9,10 @@ from ser.benchmarks.clips import made_batch
 from ser.benchmarks.floor import cqt_work, front_end_work, image_work, mask_work, mel_work
 from ser.benchmarks.launches import launches
 from ser.benchmarks.librosa_path import LibrosaPath, as_they_run_it, at_its_best
+from ser.benchmarks.parts import device_batch, feature_samples, features_wanted, front_end_of, images_of
+from ser.benchmarks.stock import stock_case
 from ser.benchmarks.timing import Case
 from ser.features.augment import SpecAugment, draw_spec_augment
-from ser.features.frontend import FrontEnd
 from ser.features.graphs import GraphedFrontEnd
 from ser.models.maxmvit import features_of_views
 from ser.training.prefetch import DeviceBatches
@@ -26,43 +27,6 @@ def front_end_cases(options):
     """The cases of this module's stages that `options` asks for."""
     return [case for batch in options.batches for stage in options.stages if stage in _STAGES
             for case in _STAGES[stage](options, batch)]
-
-
-def without_work(config):
-    """Stages that have nothing to do under `config`, with the reason."""
-    wanted = features_wanted(config)
-    reasons = {stage: f'the model sees {" and ".join(wanted)} alone' for stage in ('cqt', 'mel') if stage not in wanted}
-    if config.augment.spec_augment.kind == 'none':
-        reasons['spec_augment'] = "augment.spec_augment.kind is 'none'"
-    return reasons
-
-
-def features_wanted(config):
-    """Which features the model of `config` sees, without repeats."""
-    return tuple(dict.fromkeys(features_of_views(config.model).values()))
-
-
-def front_end_of(options, wanted=None, every_frame=False):
-    """The config's FrontEnd on the device.
-
-    wanted: of these features alone, or None for what the model sees. every_frame: as features.image.frames 'all'.
-    """
-    config, features = options.config, options.config.features
-    views = features_of_views(config.model) if wanted is None else {name: name for name in wanted}
-    if every_frame:
-        features = features.model_copy(update={'image': features.image.model_copy(update={'frames': 'all'})})
-    front_end = FrontEnd(features, config.augment, views, data_rate=config.data.sample_rate)
-    return front_end.to(options.device)
-
-
-def device_batch(options, batch):
-    """A made Batch on the device."""
-    return made_batch(batch, options.seconds, options.config.data.sample_rate).to(options.device)
-
-
-def feature_samples(options):
-    """Samples of a clip at the features' rate."""
-    return round(options.seconds * options.config.features.sample_rate)
 
 
 def _case(options, batch, stage, implementation, make, work=None):
@@ -102,7 +66,7 @@ def _copy(options, batch):
     yield Case('copy', 'ser', batch, options.seconds, start, clips=batch * COPIES, facts=facts)
 
 
-def _feature(options, batch, stage, work, rival_layers):
+def _feature(options, batch, stage, work, stock):
     """A transform alone, on float32 samples that are on the device."""
     def samples():
         data = device_batch(options, batch)
@@ -112,30 +76,19 @@ def _feature(options, batch, stage, work, rival_layers):
         front_end, given = front_end_of(options, (stage,)), samples()
         return (lambda: front_end.cqt(given)) if stage == 'cqt' else (lambda: front_end.banks(given))
 
-    def rival(make_layer):
-        def make(stack):
-            layer, given = make_layer().to(options.device), samples()
-            return lambda: layer(given)
-        return make
-
     yield _case(options, batch, stage, 'ser', own, work(options.config.features, feature_samples(options)))
     yield from _librosa(options, batch, stage)
-    for name, make_layer in rival_layers.items():
-        if options.wants(name):
-            yield _case(options, batch, stage, name, rival(make_layer))
+    yield from (stock_case(options, batch, stage, name) for name in stock if options.wants(name))
     if options.wants('bare-ffts'):
         yield _case(options, batch, stage, 'bare-ffts', lambda stack: _bare(options, batch, (stage,)))
 
 
 def _cqt(options, batch):
-    features = options.config.features
-    layers = {name: (lambda name=name: rivals.nnaudio_cqt(name, features)) for name in rivals.NNAUDIO}
-    return _feature(options, batch, 'cqt', cqt_work, layers)
+    return _feature(options, batch, 'cqt', cqt_work, tuple(rivals.NNAUDIO))
 
 
 def _mel(options, batch):
-    features = options.config.features
-    return _feature(options, batch, 'mel', mel_work, {'torchaudio': lambda: rivals.stock_mel(features)})
+    return _feature(options, batch, 'mel', mel_work, ('torchaudio',))
 
 
 def _librosa(options, batch, stage):
@@ -162,12 +115,6 @@ def _bare(options, batch, wanted):
     return lambda: [call() for call in calls]
 
 
-def _images(front_end, power, samples, lengths):
-    """Normalised images of the power of samples: what the front end does after its transforms."""
-    columns = front_end.columns(lengths, samples.shape[1])
-    return front_end.finish(front_end.images(power, lengths, columns))
-
-
 def _level_image(options, batch):
     wanted = features_wanted(options.config)
 
@@ -176,7 +123,7 @@ def _level_image(options, batch):
         samples, lengths = front_end.waveform(data.waveforms, data.lengths)
         columns = front_end.columns(lengths, samples.shape[1])
         power = front_end.power(samples, None if front_end.every else columns)
-        return lambda: _images(front_end, power, samples, lengths)
+        return lambda: images_of(front_end, power, samples, lengths)
 
     work = image_work(options.config.features, feature_samples(options), wanted)
     yield _case(options, batch, 'level_image', 'ser', make, work)
@@ -212,29 +159,13 @@ def _front_end(options, batch):
             stack.callback(lambda: log.info(front_end.line()))
         return lambda: front_end(data.waveforms, data.lengths)
 
-    def mixed(cqt):
-        def make(stack):
-            # Their layers give every frame, not those alone that the image shows.
-            front_end, data = front_end_of(options, every_frame=True), device_batch(options, batch)
-            mel = rivals.stock_mel(config.features).to(options.device)
-            layer = rivals.nnaudio_cqt(cqt, config.features).to(options.device) if cqt else None
-
-            def call():
-                samples, lengths = front_end.waveform(data.waveforms, data.lengths)
-                power = front_end.cqt(samples) if layer is None else layer(samples).square()
-                return _images(front_end, {'mel': mel(samples), 'cqt': power}, samples, lengths)
-
-            return call
-        return make
-
     yield _case(options, batch, 'front_end', 'ser', own,
                 front_end_work(config.features, feature_samples(options), wanted))
     # The rivals make these two images; beside a front end of others their time would compare with nothing.
     if set(wanted) == {'cqt', 'mel'}:
         yield from _librosa(options, batch, 'front_end')
-        for name, cqt in (*((name, name) for name in rivals.NNAUDIO), ('torchaudio', None)):
-            if options.wants(name):
-                yield _case(options, batch, 'front_end', name, mixed(cqt))
+        yield from (stock_case(options, batch, 'front_end', name) for name in (*rivals.NNAUDIO, 'torchaudio')
+                    if options.wants(name))
     if options.wants('bare-ffts'):
         yield _case(options, batch, 'front_end', 'bare-ffts', lambda stack: _bare(options, batch, wanted))
 

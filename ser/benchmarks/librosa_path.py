@@ -23,6 +23,10 @@ from ser.shards.pool import cores
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS')
 
 
+LOADERS = 2
+"""Loader processes of the reference systems: two in one, four in another."""
+
+
 def check_librosa():
     """Raises SerError where librosa is not installed."""
     if importlib.util.find_spec('librosa') is None:
@@ -85,11 +89,11 @@ class LibrosaPath:
 
 
 def as_they_run_it(path, stage, batch, stack):
-    """A call: each clip of a host Batch in turn, in a process with the threads and the allocator that Python gives it.
+    """A call: the clips of a host Batch shared out to two loader processes, which have the threads that libraries take.
 
-    Not in this process: what ser sets for itself would change librosa's time. Returns the results, float32 (B, ...).
+    Two is the fewest that the reference systems load with. Returns the results, float32 (B, ...).
     """
-    return _in_processes(path, stage, batch, stack)
+    return _in_processes(path, stage, batch, stack, min(LOADERS, len(batch.keys)))
 
 
 def at_its_best(path, stage, batch, stack):
@@ -98,7 +102,7 @@ def at_its_best(path, stage, batch, stack):
         return _in_processes(path, stage, batch, stack, min(cores(), len(batch.keys)), keep_freed_memory)
 
 
-def _in_processes(path, stage, batch, stack, processes=1, settle=None):
+def _in_processes(path, stage, batch, stack, processes, settle=None):
     """A call over processes that hold the clips and have compiled what librosa compiles.
 
     They get a clip's number and leave the result in shared memory: nothing of the transport is charged to librosa.

@@ -8,11 +8,12 @@ import torch
 
 from ser.benchmarks.clips import make_shards
 from ser.benchmarks.floor import add_floor, measure_rates
-from ser.benchmarks.front_end_cases import front_end_cases, without_work
+from ser.benchmarks.front_end_cases import front_end_cases
 from ser.benchmarks.librosa_path import check_librosa
 from ser.benchmarks.model_cases import model_cases
 from ser.benchmarks.names import RIVALS, SHARD_STAGES, STAGES, chosen
 from ser.benchmarks.options import BenchmarkOptions
+from ser.benchmarks.parts import without_work
 from ser.benchmarks.timing import measure
 from ser.errors import SerError
 from ser.shards.index import build_index, named_shards
@@ -22,6 +23,8 @@ FEWEST_CLIPS = 256
 """Of made shards; so many batches of the largest size at least."""
 
 BATCHES = 4
+
+SHARDS = 8
 
 
 def build_options(config, device, *, batches, seconds, stages, against, repeats, shards=()):
@@ -112,7 +115,8 @@ def with_shards(options, stack, say):
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='ser-benchmark-'))
     count = max(FEWEST_CLIPS, BATCHES * max(options.batches))
     say(f'making shards of {count} clips')
-    make_shards(folder, count, options.seconds, options.config.data.sample_rate)
+    # As many shards as plain webdataset can share out evenly among its readers.
+    make_shards(folder, count, options.seconds, options.config.data.sample_rate, shard_size=-(-count // SHARDS))
     return replace(options, shards=(folder,), shard_seconds=options.seconds)
 
 

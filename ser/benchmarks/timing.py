@@ -26,6 +26,9 @@ SHORTEST_SECONDS = 0.02
 SETTLE_SECONDS = 0.05
 """Before each timing: threads of BLAS wait in a loop for some 30 ms after their last work."""
 
+QUICK_SECONDS = 0.5
+"""Cases whose call is quicker have one call untimed before each timing."""
+
 WARM_UP = {'cpu': (1, 0.5), 'cuda': (3, 0.5)}
 """By the device's type: fewest calls before the first timing and the seconds they take at least; a GPU's first calls
 compile, choose algorithms and capture."""
@@ -147,7 +150,7 @@ class _Running:
     def __init__(self, case, device):
         self.case, self.device = case, device
         self.stack, self.call = ExitStack(), None
-        self.number, self.taken, self.timed_itself = 1, [], False
+        self.number, self.taken, self.timed_itself, self.quick = 1, [], False, False
         self.peak_mb, self.extra, self.error = None, {}, None
 
     def attempt(self, part):
@@ -174,10 +177,13 @@ class _Running:
             calls, spent = calls + 1, spent + took
         if not self.timed_itself:
             self.number = max(1, math.ceil(SHORTEST_SECONDS / max(took, 1e-9)))
+        self.quick = took < QUICK_SECONDS
 
     def time_once(self):
-        """One timing, after what the case before left spinning has come to rest."""
+        """One timing of steady work: after what the case before left spinning has come to rest, on warm caches."""
         time.sleep(SETTLE_SECONDS)
+        if self.quick:
+            self._timed(1)
         self.taken.append(self._timed(self.number) / self.number)
 
     def look(self):

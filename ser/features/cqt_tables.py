@@ -76,7 +76,7 @@ class Atoms:
                    -(-max(first + count for first, count in extents) // hops))
 
     def _reach(self, index, hops):
-        """Centre, bandwidth and half width of bin `index`'s band, in points of the spectrum, and whether it is whole."""
+        """Centre, bandwidth and half width of bin `index`'s band, in points of the spectrum; whether it is whole."""
         size = hops * self.hop_length
         centre, bandwidth = self.frequencies[index] * size / self.sample_rate, size / self.lengths[index]
         # An atom under 2 * HALF_BAND samples long fills the whole circle and has no edge to fade.
@@ -151,8 +151,8 @@ def fastest_product(device, groups_of, clips=16, repeats=5, clock=None):
     for name, product in PRODUCTS.items():
         try:
             groups = groups_of(name)
-            parts = [torch.randn(len(group.table), clips, group.stop - group.start, dtype=torch.complex64, device=device)
-                     for group in groups]
+            shapes = [(len(group.table), clips, group.stop - group.start) for group in groups]
+            parts = [torch.randn(shape, dtype=torch.complex64, device=device) for shape in shapes]
             times = []
             for _ in range(repeats):
                 started = clock()

@@ -46,7 +46,7 @@ class FrontEnd(nn.Module):
         self.spec_augment = SpecAugment(augment.spec_augment) if augment.spec_augment.kind == 'masks' else None
 
     def prepare(self, lengths, device):
-        """Make what batches padded to `lengths` samples need, the first first: CQT tables, within features.cqt.table_mb.
+        """Make the CQT tables that batches padded to `lengths` samples need, in that order, within table_mb.
 
         Returns (how many tables are there, how many the lengths need).
         """

@@ -26,16 +26,16 @@ def to_float(waveforms):
     if waveforms.ndim != 2:
         raise SerError(f'waveforms of shape {tuple(waveforms.shape)}: (clips, samples) is wanted, mono')
     if waveforms.dtype == torch.int16:
-        return waveforms / FULL_SCALE
+        return waveforms.to(torch.float32).mul_(1 / FULL_SCALE)
     if waveforms.is_floating_point():
         return waveforms.to(torch.float32)
     raise SerError(f'waveforms of type {waveforms.dtype}: int16, or float in [-1, 1], is wanted')
 
 
-def zero_beyond(waveforms, lengths):
+def zero_beyond(waveforms, lengths, in_place=False):
     """`waveforms` (B, T) with samples from each clip's length (B,) on set to 0."""
     beyond = torch.arange(waveforms.shape[1], device=waveforms.device) >= lengths[:, None]
-    return waveforms.masked_fill(beyond, 0.0)
+    return waveforms.masked_fill_(beyond, 0.0) if in_place else waveforms.masked_fill(beyond, 0.0)
 
 
 class Waveform(nn.Module):
@@ -55,13 +55,16 @@ class Waveform(nn.Module):
 
     def forward(self, waveforms, lengths):
         """waveforms (B, T) int16 or float, lengths (B,) int64 -> float32 (B, T'), int64 (B,), T' >= min_samples."""
-        samples = zero_beyond(to_float(waveforms), lengths)
+        samples = to_float(waveforms)
+        # What was made here may be changed here: a third of the time that another copy would take.
+        samples = zero_beyond(samples, lengths, in_place=samples is not waveforms and not samples.requires_grad)
         if self.resample is not None:
             samples, lengths = self.resample(samples), self._resampled(lengths)
             # Torchaudio rounds the total in float32, one sample off at worst; the sinc also rings past a clip's end.
             missing = self._resampled(waveforms.shape[1]) - samples.shape[1]
             samples = zero_beyond(nn.functional.pad(samples, (0, missing)), lengths)
-        samples = nn.functional.pad(samples, (0, max(0, self.min_samples - samples.shape[1])))
+        if samples.shape[1] < self.min_samples:
+            samples = nn.functional.pad(samples, (0, self.min_samples - samples.shape[1]))
         return samples, lengths.clamp(min=self.min_samples)
 
     def padded(self, samples):

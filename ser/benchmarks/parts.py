@@ -1,0 +1,49 @@
+"""The parts of a front end that several cases share, and which of them a config has."""
+
+
+from ser.benchmarks.clips import made_batch
+from ser.features.frontend import FrontEnd
+from ser.models.maxmvit import features_of_views
+
+
+def without_work(config):
+    """Stages that have nothing to do under `config`, with the reason."""
+    wanted = features_wanted(config)
+    reasons = {stage: f'the model sees {" and ".join(wanted)} alone' for stage in ('cqt', 'mel') if stage not in wanted}
+    if config.augment.spec_augment.kind == 'none':
+        reasons['spec_augment'] = "augment.spec_augment.kind is 'none'"
+    return reasons
+
+
+def features_wanted(config):
+    """Which features the model of `config` sees, without repeats."""
+    return tuple(dict.fromkeys(features_of_views(config.model).values()))
+
+
+def front_end_of(options, wanted=None, every_frame=False):
+    """The config's FrontEnd on the device.
+
+    wanted: of these features alone, or None for what the model sees. every_frame: as features.image.frames 'all'.
+    """
+    config, features = options.config, options.config.features
+    views = features_of_views(config.model) if wanted is None else {name: name for name in wanted}
+    if every_frame:
+        features = features.model_copy(update={'image': features.image.model_copy(update={'frames': 'all'})})
+    front_end = FrontEnd(features, config.augment, views, data_rate=config.data.sample_rate)
+    return front_end.to(options.device)
+
+
+def device_batch(options, batch):
+    """A made Batch on the device."""
+    return made_batch(batch, options.seconds, options.config.data.sample_rate).to(options.device)
+
+
+def feature_samples(options):
+    """Samples of a clip at the features' rate."""
+    return round(options.seconds * options.config.features.sample_rate)
+
+
+def images_of(front_end, power, samples, lengths):
+    """Normalised images of the power of samples: what the front end does after its transforms."""
+    columns = front_end.columns(lengths, samples.shape[1])
+    return front_end.finish(front_end.images(power, lengths, columns))
