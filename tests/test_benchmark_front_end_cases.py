@@ -90,4 +90,4 @@ def test_a_bin_above_nyquist_stops_the_cqt_and_not_the_mel():
     assert rows['mel', 'ser'] is None and rows['mel', 'librosa'] is None
     for failed in (('cqt', 'ser'), ('front_end', 'ser')):
         assert rows[failed].startswith('features.cqt: ') and 'half the sample rate' in rows[failed]
-    assert 'Nyquist' in rows['cqt', 'librosa'] and 'Nyquist' in rows['cqt', 'nnaudio-1992']
+    assert 'Nyquist' in rows['cqt', 'librosa'] and rows['cqt', 'nnaudio-1992'].startswith('features.cqt: ')

@@ -56,8 +56,8 @@ def test_a_quick_call_is_repeated_inside_a_timing(monkeypatch):
     row, = measure([Case('cqt', 'ser', 2, 1.0, lambda stack: call)], 4, CPU, quiet)
     assert row.ms_per_clip == pytest.approx(1.5)
     warm_up = math.ceil(0.5 / 0.003)
-    # 0.02 s hold seven calls of 3 ms; one more call is for memory.
-    assert len(calls) == warm_up + 4 * 7 + 1
+    # 0.02 s hold seven calls of 3 ms, and each timing has one call before it; one more is for memory.
+    assert len(calls) == warm_up + 4 * (1 + 7) + 1
 
 
 def test_groups_differ_by_stage_batch_and_length_and_rows_keep_the_order():

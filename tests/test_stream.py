@@ -247,6 +247,8 @@ def test_long_clips(tmp_path):
 
 def test_workers_are_resolved(caplog):
     assert [resolve_workers('auto', 100, cores) for cores in (1, 2, 5, 64)] == [0, 1, 4, 8]
+    assert [resolve_workers('auto', 100, cores, on_cpu=True) for cores in (1, 2, 3, 64)] == [0, 0, 2, 8]
+    assert resolve_workers(1, 100, 2, on_cpu=True) == 1
     assert resolve_workers(3, 100, 2) == 3 and resolve_workers('auto', 2, 64) == 2 and not caplog.records
     assert resolve_workers(5, 2, 64) == 2
     assert 'data.workers 5 is more than the 2 batches: using 2' in caplog.text

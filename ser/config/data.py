@@ -31,7 +31,8 @@ class DataConfig(Section):
     shuffle_window_shards: Literal['all'] | PositiveInt = 'all'
     """Shards per shuffle window: 'all' is one uniform permutation; a number reads a huge set window by window."""
     workers: Literal['auto'] | Count = 'auto'
-    """Reader processes: 'auto' is one fewer than the cores, at most 8; 0 reads in the training process."""
+    """Reader processes: 'auto' is one fewer than the cores, at most 8, and 0 where a network runs on two cores itself;
+    0 reads in the training process."""
     prefetch: PositiveInt = 4
     """Batches that each worker prepares ahead."""
     on_error: Literal['raise', 'skip'] = 'raise'

@@ -134,7 +134,8 @@ def _predict(run, index, rows, data, evaluation, device):
 
     config, names, model = load_run(run)
     plan = EvaluationPlan(rows, evaluation.batch_size)
-    with EvaluationStream(index, plan, data, names, workers=resolve_workers(data.workers, plan.steps)) as stream:
+    workers = resolve_workers(data.workers, plan.steps, on_cpu=device.type == 'cpu')
+    with EvaluationStream(index, plan, data, names, workers=workers) as stream:
         # Before the model goes to the device: workers fork.
         stream.start()
         counting = _Counting(stream)

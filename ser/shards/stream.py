@@ -27,6 +27,10 @@ from ser.shards.specs import EvaluationSpecs, TrainSpecs
 
 MAX_AUTO_WORKERS = 8
 
+SHARED_CORES = 2
+"""So many cores do not bear a reader beside a network: its threads wait for the one whose core the reader takes, which
+costs more than decoding between steps (measured, NOTES.md)."""
+
 GRACE_SECONDS = 120
 """How long a worker outlives a SIGTERM that the main process may be handling."""
 
@@ -39,14 +43,15 @@ def rank_cores():
     return max(cores() // max(int(ranks) if ranks.isdecimal() else 1, 1), 1)
 
 
-def resolve_workers(workers, steps, available=None):
+def resolve_workers(workers, steps, available=None, on_cpu=False):
     """How many reader processes to start: data.workers ('auto': cores - 1, at most 8), never more than `steps`.
 
-    available: cores; rank_cores() unless given.
-    Logs a warning when a number that was asked for is more than there are batches.
+    available: cores; rank_cores() unless given. on_cpu: the network runs on those cores too; then 'auto' is 0 where
+    there are no more than SHARED_CORES. Logs a warning when a number that was asked for is more than there are batches.
     """
     available = rank_cores() if available is None else available
-    wanted = min(max(available - 1, 0), MAX_AUTO_WORKERS) if workers == 'auto' else workers
+    spare = 0 if on_cpu and available <= SHARED_CORES else max(available - 1, 0)
+    wanted = min(spare, MAX_AUTO_WORKERS) if workers == 'auto' else workers
     if wanted > steps and workers != 'auto':
         log.warning('data.workers %d is more than the %d batches: using %d', wanted, steps, steps)
     return min(wanted, steps)

@@ -74,7 +74,7 @@ class Job:
                                 world=self.world.size, workers=self._workers(plan.steps))
 
     def _workers(self, steps):
-        return resolve_workers(self.config.data.workers, steps)
+        return resolve_workers(self.config.data.workers, steps, on_cpu=self.device.type == 'cpu')
 
     def facts(self):
         """What data.json says: the data, the parts, the protocol."""
