@@ -105,6 +105,14 @@ def test_padding_changes_nothing(engines, engine):
         assert np.abs(difference).max() < 80 * 1e-4
 
 
+@pytest.mark.parametrize('shown', [None, torch.tensor([[0, 3, 9]] * 5)])
+def test_parts_of_a_large_batch_are_the_batch(monkeypatch, shown):
+    engine, clips = FoldedCqt(CqtConfig(bins=24), 44100), torch.randn(5, 9000)
+    whole = engine(clips, shown)
+    monkeypatch.setattr('ser.features.cqt.CLIPS_AT_ONCE', {'cpu': 2})
+    torch.testing.assert_close(engine(clips, shown), whole, rtol=1e-5, atol=1e-6 * whole.max().item())
+
+
 @pytest.mark.parametrize('engine', ENGINES)
 def test_silence_has_a_finite_gradient(engines, engine):
     clip = torch.zeros(2, 6000, requires_grad=True)

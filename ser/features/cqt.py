@@ -19,6 +19,8 @@ from ser.features.waveform import without_state
 
 # Zeros after the clip, in lengths of the longest atom: half an atom, and what rings past it.
 ROOM = 0.75
+# Clips transformed at once, by the device's type; elsewhere all. More would leave a processor's cache (NOTES.md).
+CLIPS_AT_ONCE = {'cpu': 32}
 # A Hann window's bandwidth in bins of its own length: librosa.filters.window_bandwidth('hann').
 HANN_BANDWIDTH = 1.50018310546875
 
@@ -81,6 +83,15 @@ class FoldedCqt(nn.Module):
 
     def forward(self, waveforms, shown=None):
         """float32 (B, T), shown int64 (B, N) or None -> float32 (B, bins, N), squared magnitude."""
+        at_once = CLIPS_AT_ONCE.get(waveforms.device.type, len(waveforms))
+        if len(waveforms) <= at_once:
+            return frames_at(self._power(waveforms), shown)
+        parts = waveforms.split(at_once)
+        frames = [None] * len(parts) if shown is None else shown.split(at_once)
+        return torch.cat([frames_at(self._power(part), numbers) for part, numbers in zip(parts, frames, strict=True)])
+
+    def _power(self, waveforms):
+        """float32 (B, T) -> float32 (B, bins, 1 + T // hop), squared magnitude."""
         clips, samples = waveforms.shape
         hops = self.hops(samples)
         groups, product = self._groups(hops, waveforms.device), PRODUCTS[self._product(hops, waveforms.device)]
@@ -93,7 +104,7 @@ class FoldedCqt(nn.Module):
             folded.append(product.of(part, group.table))
         frames = torch.fft.ifft(torch.cat(folded, dim=-1), dim=0)[:1 + samples // self.hop_length]
         real, imaginary = torch.view_as_real(frames).unbind(-1)
-        return frames_at((real.square() + imaginary.square()).permute(1, 2, 0), shown)
+        return (real.square() + imaginary.square()).permute(1, 2, 0)
 
     def prepare(self, lengths, device):
         """Build the tables for clips of `lengths` samples on `device` in that order, as many as table_mb holds.
