@@ -15,8 +15,10 @@ Stages: {', '.join(STAGES[:8])},
   {', '.join(STAGES[8:])}
 Rivals: {', '.join(RIVALS)}
   librosa is measured as the reference systems run it, in two loader processes with default threads, and as
-  librosa-parallel with a process of one thread per core; nnaudio and torchaudio are the stock layers; cached is
+  librosa-parallel with a process of one thread per core; nnaudio and torchaudio are the stock layers, whose whole
+  front ends share torchaudio's Mel and have ser's images (torchaudio, which has no CQT, ser's as well); cached is
   training on images that lie ready in the device's memory; bare-ffts are the front end's FFTs and one copy alone.
+Launches: kernels on CUDA, tensor operations elsewhere. Peak MB: beyond what was in use before the call.
 Exit code: 0 done, 1 some stages failed (each says why), 2 refused."""
 
 

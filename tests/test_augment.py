@@ -118,3 +118,17 @@ def test_the_masks_are_kornia_augmentations_that_replay():
     same = TimeMask(1, 0.5)
     same.same_on_batch = True
     assert (same(torch.ones(3, 1, 8, 64))[0] == same(torch.ones(3, 1, 8, 64), params=same._params)).all()
+
+
+def test_a_clone_is_its_own_and_takes_over_every_number_of_another():
+    first, second = drawn(), drawn(seed=2, config=MaskSpecAugment(time_masks=2, time_width=0.3, frequency_masks=1,
+                                                                  frequency_width=0.4, probability=0.5))
+
+    def numbers(draw):
+        return torch.cat([value.flatten() for axes in draw.views.values() for params in axes.values()
+                          for value in params.values()])
+
+    before, copy = numbers(first).clone(), first.clone()
+    copy.copy_(second)
+    assert torch.equal(numbers(copy), numbers(second)) and torch.equal(numbers(first), before)
+    assert not torch.equal(numbers(second), before)

@@ -243,3 +243,14 @@ def test_the_schema_accepts_what_only_changes_a_key(schema, text):
     'training: {loss: {label_smoothng: 0.1}}', 'model: {fusion: {kind: gmuu}}', 'run: {device: gpu}'])
 def test_the_schema_refuses_what_is_wrong_in_any_config(schema, text):
     assert not schema.is_valid(yaml.safe_load(text))
+
+
+def test_a_run_from_before_frames_could_be_chosen_keeps_its_images(tmp_path):
+    raw = Config().model_dump(mode='json')
+    del raw['features']['image']['frames']
+    path = tmp_path / 'config.yaml'
+    path.write_text(yaml.safe_dump(raw))
+    assert load_resolved(path).features.image.frames == 'all'
+    path.write_text('features: null')
+    with pytest.raises(SerError):
+        load_resolved(path)

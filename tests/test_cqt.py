@@ -239,14 +239,22 @@ def test_a_product_that_the_device_lacks_is_out(monkeypatch):
 def test_tables_are_prepared_in_order_while_they_fit():
     engine = FoldedCqt(CqtConfig(table_mb=12.0), 44100)
     cpu = torch.device('cpu')
-    assert engine.prepare([30000, 30001, 20000], cpu) == (2, 2)
-    assert list(engine.tables.kept) == [(engine.hops(30000), cpu), (engine.hops(20000), cpu)]
+    assert engine.kept(30000, cpu) is None
+    # The third is too big; the fourth fits beside the first two.
+    assert engine.prepare([30000, 30001, 20000, 400000, 8000], cpu) == (3, 4)
+    assert engine.tables.bytes == sum(engine.atoms.bytes(hops, 'complex') for hops, _ in engine.tables.kept)
+    # The first in line is the last to be dropped.
+    assert list(engine.tables.kept) == [(engine.hops(samples), cpu) for samples in (8000, 20000, 30000)]
     built = dict(engine.tables.kept)
-    assert engine.tables.bytes == sum(engine.atoms.bytes(hops, 'complex') for hops, _ in built)
-    assert engine.prepare([20000, 30000, 400000, 8000], cpu) == (2, 4)
+    engine.prepare([20000, 30000], cpu)
     assert all(engine.tables.kept[key] is groups for key, groups in built.items())
-    engine(torch.zeros(1, 30000))
-    assert list(engine.tables.kept) == [(engine.hops(20000), cpu), (engine.hops(30000), cpu)]
+    assert engine.kept(20001, cpu) is built[engine.hops(20000), cpu]
+
+
+def test_atoms_of_minutes_are_refused():
+    with pytest.raises(SerError, match='features.cqt.fmin_hz: at 0.0001 Hz the lowest bin needs 173316 s of sound, '
+                                       'over 60; at least 0.289 Hz'):
+        FoldedCqt(CqtConfig(fmin_hz=1e-4, bins=2), 16000)
 
 
 @pytest.mark.parametrize('engine', [FoldedCqt, NnAudioCqt])

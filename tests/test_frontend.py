@@ -256,7 +256,9 @@ def test_tables_for_padded_lengths_are_made_beforehand():
     front, cpu = front_end(data_rate=22050, sample_rate=44100), torch.device('cpu')
     assert front.prepare([20000, 11025, 100], cpu) == (3, 3)
     kept = [hops for hops, _ in front.cqt.tables.kept]
-    assert kept == [front.cqt.hops(samples) for samples in (40000, 22050, 4096)]
+    assert kept == [front.cqt.hops(samples) for samples in (4096, 22050, 40000)]
+    assert front.kept_tables(20000, cpu) is front.cqt.tables.kept[front.cqt.hops(40000), cpu]
+    assert front.kept_tables(90000, cpu) is None and front_end({'mel': 'mel'}).kept_tables(1, cpu) == ()
     front(torch.zeros(2, 20000, dtype=torch.int16), torch.tensor([20000, 50]))
     assert sorted(hops for hops, _ in front.cqt.tables.kept) == sorted(kept)
     assert front_end({'mel': 'mel'}).prepare([1000], cpu) == (0, 0)

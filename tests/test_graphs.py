@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from ser.config.augment import AugmentConfig, MaskSpecAugment
 from ser.config.features import FeaturesConfig, ImageConfig
-from ser.config.schema import Config
+from ser.features.augment import draw_spec_augment
 from ser.features.frontend import FrontEnd
 from ser.features.graphs import EAGER_FIRST, MOST_GRAPHS, GraphedFrontEnd
 
@@ -59,24 +60,33 @@ def test_no_more_graphs_than_the_memory_is_meant_for():
     assert len(graphed.graphs) == MOST_GRAPHS and graphed.replayed == MOST_GRAPHS
 
 
-def test_a_failed_capture_is_said_once_and_everything_runs_eagerly(caplog):
-    def failing(*_):
-        raise RuntimeError('operation not permitted\nwhen stream is capturing')
+def test_a_failed_capture_is_said_once_and_that_shape_runs_eagerly(caplog):
+    def failing(front_end, waveforms, lengths, draw):
+        if waveforms.shape[1] == 200:
+            return Recorder(front_end, waveforms, lengths, draw)
+        try:
+            raise RuntimeError('operation not permitted\nwhen stream is capturing')
+        finally:
+            raise RuntimeError('capture invalidated')
 
     graphed = GraphedFrontEnd(eager, failing)
     assert {graphed(*batch(100)) for _ in range(9)} == {'eager'} and graphed.eager == 9
-    assert caplog.text.count('no CUDA graph of the front end') == 1
+    assert caplog.text.count('no CUDA graph of the front end for batches of 2 x 100 samples') == 1
     assert 'operation not permitted when stream is capturing' in caplog.text
+    assert [graphed(*batch(200)) for _ in range(EAGER_FIRST + 1)][-1] == 'replayed'
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
 def test_a_replayed_graph_gives_the_images_of_the_front_end():
-    front = FrontEnd(FeaturesConfig(image=ImageConfig(size=64)), Config().augment, {'cqt': 'cqt', 'mel': 'mel'}, 44100)
+    masks = MaskSpecAugment()
+    front = FrontEnd(FeaturesConfig(image=ImageConfig(size=64)), AugmentConfig(spec_augment=masks),
+                     {'cqt': 'cqt', 'mel': 'mel'}, 44100)
     front, graphed = front.cuda(), GraphedFrontEnd(front.cuda())
-    for _ in range(EAGER_FIRST + 3):
+    for step in range(EAGER_FIRST + 3):
         waveforms = torch.randint(-9000, 9000, (4, 40000), dtype=torch.int16, device='cuda')
         lengths = torch.randint(5000, 40000, (4,), device='cuda')
-        images = graphed(waveforms, lengths)
-        for view, expected in front(waveforms, lengths).items():
+        draw = draw_spec_augment(masks, ('cqt', 'mel'), 0, step, [1, 2, 3, 4]).to('cuda')
+        images = graphed(waveforms, lengths, draw)
+        for view, expected in front(waveforms, lengths, draw).items():
             torch.testing.assert_close(images[view], expected, atol=1e-4, rtol=0)
     assert graphed.replayed == 3

@@ -82,9 +82,9 @@ def _image_bytes(features, wanted):
     return 4.0 * len(wanted) * CHANNELS[features.image.channels] * features.image.size**2
 
 
-def mask_work(features, wanted):
-    """Work of SpecAugment on the one-channel images of the features `wanted`."""
-    return Work(4.0 * 2 * len(wanted) * features.image.size**2)
+def mask_work(features, views):
+    """Work of SpecAugment on the one-channel image of each of `views`."""
+    return Work(4.0 * 2 * len(views) * features.image.size**2)
 
 
 def front_end_work(features, samples, wanted):

@@ -7,9 +7,15 @@ import torch
 from ser.benchmarks import rivals
 from ser.benchmarks.clips import made_batch
 from ser.benchmarks.floor import cqt_work, front_end_work, image_work, mask_work, mel_work
-from ser.benchmarks.launches import launches
 from ser.benchmarks.librosa_path import LibrosaPath, as_they_run_it, at_its_best
-from ser.benchmarks.parts import device_batch, feature_samples, features_wanted, front_end_of, images_of
+from ser.benchmarks.parts import (
+    device_batch,
+    feature_case,
+    feature_samples,
+    features_wanted,
+    front_end_of,
+    images_of,
+)
 from ser.benchmarks.stock import stock_case
 from ser.benchmarks.timing import Case
 from ser.features.augment import SpecAugment, draw_spec_augment
@@ -27,23 +33,6 @@ def front_end_cases(options):
     """The cases of this module's stages that `options` asks for."""
     return [case for batch in options.batches for stage in options.stages if stage in _STAGES
             for case in _STAGES[stage](options, batch)]
-
-
-def _case(options, batch, stage, implementation, make, work=None):
-    """make(stack): the call to time, which runs without autograd."""
-    def start(stack):
-        call = make(stack)
-
-        def without_graph():
-            with torch.no_grad():
-                return call()
-
-        return without_graph
-
-    def facts(call):
-        return {'launches': launches(call, options.device), **work.columns()}
-
-    return Case(stage, implementation, batch, options.seconds, start, facts=facts if work is not None else None)
 
 
 def _copy(options, batch):
@@ -76,11 +65,11 @@ def _feature(options, batch, stage, work, stock):
         front_end, given = front_end_of(options, (stage,)), samples()
         return (lambda: front_end.cqt(given)) if stage == 'cqt' else (lambda: front_end.banks(given))
 
-    yield _case(options, batch, stage, 'ser', own, work(options.config.features, feature_samples(options)))
+    yield feature_case(options, batch, stage, 'ser', own, work(options.config.features, feature_samples(options)))
     yield from _librosa(options, batch, stage)
     yield from (stock_case(options, batch, stage, name) for name in stock if options.wants(name))
     if options.wants('bare-ffts'):
-        yield _case(options, batch, stage, 'bare-ffts', lambda stack: _bare(options, batch, (stage,)))
+        yield feature_case(options, batch, stage, 'bare-ffts', lambda stack: _bare(options, batch, (stage,)))
 
 
 def _cqt(options, batch):
@@ -100,9 +89,11 @@ def _librosa(options, batch, stage):
         return made_batch(batch, options.seconds, config.data.sample_rate)
 
     if options.wants('librosa'):
-        yield _case(options, batch, stage, 'librosa', lambda stack: as_they_run_it(path, stage, host(), stack))
+        yield feature_case(options, batch, stage, 'librosa', lambda stack: as_they_run_it(path, stage, host(), stack),
+                           memory=False)
     if options.wants('librosa-parallel'):
-        yield _case(options, batch, stage, 'librosa-parallel', lambda stack: at_its_best(path, stage, host(), stack))
+        yield feature_case(options, batch, stage, 'librosa-parallel',
+                           lambda stack: at_its_best(path, stage, host(), stack), memory=False)
 
 
 def _bare(options, batch, wanted):
@@ -126,7 +117,7 @@ def _level_image(options, batch):
         return lambda: images_of(front_end, power, samples, lengths)
 
     work = image_work(options.config.features, feature_samples(options), wanted)
-    yield _case(options, batch, 'level_image', 'ser', make, work)
+    yield feature_case(options, batch, 'level_image', 'ser', make, work)
 
 
 def _spec_augment(options, batch):
@@ -145,7 +136,7 @@ def _spec_augment(options, batch):
 
         return call
 
-    yield _case(options, batch, 'spec_augment', 'ser', make, mask_work(config.features, tuple(views)))
+    yield feature_case(options, batch, 'spec_augment', 'ser', make, mask_work(config.features, tuple(views)))
 
 
 def _front_end(options, batch):
@@ -159,7 +150,7 @@ def _front_end(options, batch):
             stack.callback(lambda: log.info(front_end.line()))
         return lambda: front_end(data.waveforms, data.lengths)
 
-    yield _case(options, batch, 'front_end', 'ser', own,
+    yield feature_case(options, batch, 'front_end', 'ser', own,
                 front_end_work(config.features, feature_samples(options), wanted))
     # The rivals make these two images; beside a front end of others their time would compare with nothing.
     if set(wanted) == {'cqt', 'mel'}:
@@ -167,7 +158,7 @@ def _front_end(options, batch):
         yield from (stock_case(options, batch, 'front_end', name) for name in (*rivals.NNAUDIO, 'torchaudio')
                     if options.wants(name))
     if options.wants('bare-ffts'):
-        yield _case(options, batch, 'front_end', 'bare-ffts', lambda stack: _bare(options, batch, wanted))
+        yield feature_case(options, batch, 'front_end', 'bare-ffts', lambda stack: _bare(options, batch, wanted))
 
 
 _STAGES = {'copy': _copy, 'cqt': _cqt, 'mel': _mel, 'level_image': _level_image, 'spec_augment': _spec_augment,

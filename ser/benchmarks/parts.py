@@ -1,7 +1,11 @@
 """The parts of a front end that several cases share, and which of them a config has."""
 
 
+import torch
+
 from ser.benchmarks.clips import made_batch
+from ser.benchmarks.launches import launches
+from ser.benchmarks.timing import Case
 from ser.features.frontend import FrontEnd
 from ser.models.maxmvit import features_of_views
 
@@ -47,3 +51,21 @@ def images_of(front_end, power, samples, lengths):
     """Normalised images of the power of samples: what the front end does after its transforms."""
     columns = front_end.columns(lengths, samples.shape[1])
     return front_end.finish(front_end.images(power, lengths, columns))
+
+
+def feature_case(options, batch, stage, implementation, make, work=None, memory=True):
+    """The Case of make(stack), which gives the call to time; it runs without autograd."""
+    def start(stack):
+        call = make(stack)
+
+        def without_graph():
+            with torch.no_grad():
+                return call()
+
+        return without_graph
+
+    def facts(call):
+        return {'launches': launches(call, options.device), **work.columns()}
+
+    return Case(stage, implementation, batch, options.seconds, start, facts=facts if work is not None else None,
+                memory=memory)

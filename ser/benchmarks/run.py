@@ -82,7 +82,11 @@ def measure_all(options, say):
     """A Row for each case of `options`, by batch and stage. Raises SerError for shards that cannot be read."""
     with ExitStack() as stack:
         options = with_shards(options, stack, say)
-        rows = measure(cases_of(options), options.repeats, options.device, say)
+        cases = cases_of(options)
+        for name in options.against:
+            if name not in {case.implementation for case in cases}:
+                say(f'--against {name}: nothing to compare with in stages {", ".join(options.stages)} of this config')
+        rows = measure(cases, options.repeats, options.device, say)
     add_percent(rows)
     if any('bytes' in row.extra for row in rows):
         say('the floor: bandwidth and matrix products')

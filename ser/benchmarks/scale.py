@@ -7,6 +7,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ser.benchmarks.scale_axes import AXES
 from ser.benchmarks.table import short
+from ser.benchmarks.timing import plain
 from ser.errors import SerError
 from ser.evaluation.tables import text_table
 
@@ -47,14 +48,7 @@ def scale_rows(options, say):
             text = ' '.join(str(error).split())[:300]
             rows.append({'axis': axis, 'error': text if isinstance(error, SerError) else
                          f'{type(error).__name__}: {text}'})
-    return [{name: _plain(value) for name, value in row.items()} for row in rows]
-
-
-def _plain(value):
-    """As JSON has it: None for what is not finite, six significant digits."""
-    if isinstance(value, float):
-        return float(f'{value:.6g}') if math.isfinite(value) else None
-    return value
+    return [{name: plain(value) for name, value in row.items()} for row in rows]
 
 
 def _said(row):

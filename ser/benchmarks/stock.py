@@ -1,25 +1,14 @@
 """nnAudio's and torchaudio's layers in place of ser's transforms."""
 
-import torch
-
 from ser.benchmarks import rivals
-from ser.benchmarks.parts import device_batch, front_end_of, images_of
-from ser.benchmarks.timing import Case
+from ser.benchmarks.parts import device_batch, feature_case, front_end_of, images_of
 
 
 def stock_case(options, batch, stage, implementation):
     """The Case of a stock implementation of 'cqt', 'mel' or 'front_end', in this process: what ser's commands ask of
     the allocator serves them as well."""
-    def start(stack):
-        call = stock_call(options, batch, stage, implementation)
-
-        def without_graph():
-            with torch.no_grad():
-                return call()
-
-        return without_graph
-
-    return Case(stage, implementation, batch, options.seconds, start)
+    return feature_case(options, batch, stage, implementation,
+                        lambda stack: stock_call(options, batch, stage, implementation))
 
 
 def stock_call(options, batch, stage, implementation):

@@ -52,6 +52,8 @@ class Case:
     clips: int | None = None
     """Clips that one call works through; `batch` unless given."""
     facts: Callable[[Callable[[], object]], dict] | None = None
+    memory: bool = True
+    """Whether its peak can be told: not where processes keep their memory from call to call."""
 
     @property
     def group(self):
@@ -94,16 +96,16 @@ class Row:
     def as_json(self):
         """The row of the JSON file: plain values, None for what is not finite."""
         head = {'stage': self.stage, 'implementation': self.implementation, 'batch': self.batch,
-                'seconds': _plain(self.seconds)}
+                'seconds': plain(self.seconds)}
         if self.error is not None:
             return {**head, 'error': self.error}
-        spread = None if self.spread is None else [_plain(value) for value in self.spread]
-        return {**head, 'ms_per_clip': _plain(self.ms_per_clip), 'spread': spread, 'peak_mb': _plain(self.peak_mb),
-                'clips_per_second': _plain(self.clips_per_second), 'clips': self.clips,
-                **{name: _plain(value) for name, value in self.extra.items()}}
+        spread = None if self.spread is None else [plain(value) for value in self.spread]
+        return {**head, 'ms_per_clip': plain(self.ms_per_clip), 'spread': spread, 'peak_mb': plain(self.peak_mb),
+                'clips_per_second': plain(self.clips_per_second), 'clips': self.clips,
+                **{name: plain(value) for name, value in self.extra.items()}}
 
 
-def _plain(value):
+def plain(value):
     """A number as JSON has it: None for NaN and infinity, six significant digits."""
     if isinstance(value, float):
         return float(f'{value:.6g}') if math.isfinite(value) else None
@@ -188,7 +190,8 @@ class _Running:
 
     def look(self):
         """Memory, and the case's further facts."""
-        self.peak_mb = extra_peak_mb(self.call, self.device)
+        if self.case.memory:
+            self.peak_mb = extra_peak_mb(self.call, self.device)
         if self.case.facts is not None:
             self.extra = self.case.facts(self.call)
 

@@ -8,7 +8,7 @@ from ser.config.section import NUMBER, NonNegative, Positive, PositiveInt, Secti
 
 
 class CqtConfig(Section):
-    """Constant-Q magnitude, defined by nnAudio's kernels (CQT1992v2)."""
+    """Constant-Q transform, defined by nnAudio's kernels (CQT1992v2)."""
 
     engine: Literal['folded', 'nnaudio'] = 'folded'
     """'folded': one FFT and a band-limited sum, the fast one; 'nnaudio': nnAudio's own layer, the definition."""
@@ -24,7 +24,8 @@ class CqtConfig(Section):
     """Megabytes of kernel tables kept, one table per clip-length bucket, oldest use dropped first."""
     product: Literal['auto', 'complex', 'real'] = 'auto'
     """How 'folded' multiplies complex matrices: as such, or as real ones twice as wide; 'auto': 'complex' on a CPU,
-    where it was measured to be faster, and whichever is faster when first met on another device."""
+    where it was measured to be faster, and whichever is faster when first met on another device: name one where two
+    runs must round alike there."""
 
 
 class MelConfig(Section):
@@ -91,8 +92,8 @@ class ImageConfig(Section):
     time: Annotated[StretchTime | FixedTime, Field(discriminator='kind')] = StretchTime()
     """How duration becomes width."""
     frames: Literal['shown', 'all'] = 'shown'
-    """'shown': levels are relative to the loudest of the frames that the columns lie between, and no other frame is
-    computed; 'all': to the loudest of the whole clip, as librosa's ref=max. Slopes ('delta') need all."""
+    """'shown': levels are relative to the loudest of the frames that the columns lie between, and the banded Mel
+    computes no other; 'all': to the loudest of the whole clip, as librosa's ref=max. Slopes ('delta') need all."""
     channels: Literal['replicate', 'single', 'delta'] = 'replicate'
     """'replicate': three copies; 'single': one channel; 'delta': static, delta and delta-delta."""
     delta_width: Annotated[int, Field(ge=3), NUMBER] = 9

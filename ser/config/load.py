@@ -1,5 +1,7 @@
 """Names, files and `--set` to one frozen Config."""
 
+import contextlib
+
 import yaml
 from pydantic import ValidationError
 
@@ -72,6 +74,9 @@ def validate(raw, origins):
 def load_resolved(path):
     """The Config of a run directory's config.yaml, which stands alone. Raises SerError."""
     raw = read_yaml(path)
+    with contextlib.suppress(KeyError, TypeError, AttributeError):
+        # Runs from before there was a choice.
+        raw['features']['image'].setdefault('frames', 'all')
     return validate(raw, {key: str(path) for key in raw})
 
 

@@ -21,6 +21,8 @@ from ser.features.waveform import without_state
 ROOM = 0.75
 # Clips transformed at once, by the device's type; elsewhere all. More would leave a processor's cache (NOTES.md).
 CLIPS_AT_ONCE = {'cpu': 32}
+# Seconds.
+LONGEST_ATOM = 60.0
 # A Hann window's bandwidth in bins of its own length: librosa.filters.window_bandwidth('hann').
 HANN_BANDWIDTH = 1.50018310546875
 
@@ -28,8 +30,14 @@ HANN_BANDWIDTH = 1.50018310546875
 def check_bins(config, sample_rate):
     """Raise SerError when the band of a bin of `config` (CqtConfig) passes half of `sample_rate` Hz.
 
-    As librosa does: a bin's band reaches half the bandwidth of its atom above its frequency.
+    As librosa does: a bin's band reaches half the bandwidth of its atom above its frequency. So, too, when the lowest
+    bin's atom would last longer than LONGEST_ATOM seconds.
     """
+    lowest = quality(config.bins_per_octave) / LONGEST_ATOM
+    if config.fmin_hz < lowest:
+        raise SerError(f'features.cqt.fmin_hz: at {config.fmin_hz:g} Hz the lowest bin needs '
+                       f'{quality(config.bins_per_octave) / config.fmin_hz:.0f} s of sound, over {LONGEST_ATOM:g}; '
+                       f'at least {lowest:.3g} Hz, or fewer features.cqt.bins_per_octave')
     nyquist = sample_rate / 2
     frequencies = config.fmin_hz * 2.0 ** (np.arange(config.bins) / config.bins_per_octave)
     tops = frequencies * (1 + 0.5 * HANN_BANDWIDTH / quality(config.bins_per_octave))
@@ -107,17 +115,25 @@ class FoldedCqt(nn.Module):
         return (real.square() + imaginary.square()).permute(1, 2, 0)
 
     def prepare(self, lengths, device):
-        """Build the tables for clips of `lengths` samples on `device` in that order, as many as table_mb holds.
+        """Build the tables for clips of `lengths` samples on `device`, those first in line that table_mb holds.
 
         Returns how many tables are there, and how many the lengths need.
         """
         wanted = list(dict.fromkeys(self.hops(samples) for samples in lengths))
-        for number, hops in enumerate(wanted):
+        room, fitting = self.tables.limit_bytes, []
+        for hops in wanted:
             size = self.atoms.bytes(hops, self._product(hops, device))
-            if (hops, device) not in self.tables.kept and self.tables.bytes + size > self.tables.limit_bytes:
-                return number, len(wanted)
+            if size <= room:
+                room -= size
+                fitting.append(hops)
+        # What was used last is dropped last.
+        for hops in reversed(fitting):
             self._groups(hops, device)
-        return len(wanted), len(wanted)
+        return len(fitting), len(wanted)
+
+    def kept(self, samples, device):
+        """The Groups for clips of `samples` if they are kept, else None."""
+        return self.tables.kept.get((self.hops(samples), device))
 
     def _groups(self, hops, device):
         product = self._product(hops, device)

@@ -58,8 +58,11 @@ class Atoms:
                 for row, index in zip(table, octave, strict=True):
                     first, values = self._band(index, hops)
                     row[first - start * hops:first - start * hops + len(values)] = values
-                table = torch.from_numpy(table).to(device).view(len(octave), stop - start, hops)
-                groups.append(Group(start, stop, PRODUCTS[product].layout(table.permute(2, 1, 0))))
+                table = torch.from_numpy(table).view(len(octave), stop - start, hops).permute(2, 1, 0)
+                groups.append(Group(start, stop, PRODUCTS[product].layout(table).to(device)))
+        if torch.device(device).type == 'cuda':
+            # They are read on several streams, and so is what they may replace in the cache: all work ends here.
+            torch.cuda.synchronize(device)
         return groups
 
     def bytes(self, hops, product):
@@ -196,8 +199,8 @@ class TableCache:
         size = _bytes(groups)
         if size > self.limit_bytes:
             if not self._warned:
-                log.warning('CQT tables of %.0f MB exceed features.cqt.table_mb (%.0f): rebuilt for every batch',
-                            size / 1e6, self.limit_bytes / 1e6)
+                log.warning('CQT tables of %.3g MB exceed features.cqt.table_mb (%.3g): rebuilt for every batch. '
+                            'Raise it', size / 1e6, self.limit_bytes / 1e6)
             self._warned = True
             return groups
         while self.kept and self.bytes + size > self.limit_bytes:

@@ -20,11 +20,11 @@ FEATURES = ('cqt', 'mel', 'mfcc', 'chroma')
 class FrontEnd(nn.Module):
     """Samples -> waveform -> power -> decibels -> [0, 1] -> image -> masks -> normalised image, per view.
 
-    Each feature is computed once, however many views show it; CQT and the STFT behind mel, MFCC and chroma only at the
-    frames that the columns of the image lie between (features.image.frames). CQT, mel and chroma are decibels relative
-    to the clip's maximum over those; MFCC is the cepstrum of those mel decibels and is scaled as it is. Everything runs
-    in float32 with autocast off, has no parameters and nothing in the state dict. A graph is kept only for waveforms
-    that require gradients.
+    Each feature is computed once, however many views show it. What is shown are the frames that the columns of the
+    image lie between (features.image.frames), and the banded Mel computes no other. CQT, mel and chroma are decibels
+    relative to the clip's maximum over those; MFCC is the cepstrum of those mel decibels and is scaled as it is.
+    Everything runs in float32 with autocast off, has no parameters and nothing in the state dict. A graph is kept only
+    for waveforms that require gradients.
     """
 
     def __init__(self, features, augment, views, data_rate):
@@ -53,6 +53,12 @@ class FrontEnd(nn.Module):
         if not hasattr(self.cqt, 'prepare'):
             return 0, 0
         return self.cqt.prepare([self.waveform.padded(length) for length in lengths], device)
+
+    def kept_tables(self, length, device):
+        """The CQT tables of batches padded to `length` samples: () where none are needed, None where none are kept."""
+        if not hasattr(self.cqt, 'prepare'):
+            return ()
+        return self.cqt.kept(self.waveform.padded(length), device)
 
     def forward(self, waveforms, lengths, draw=None):
         """waveforms (B, T) int16 or float, lengths (B,) int64, draw SpecAugmentDraw or None

@@ -1,5 +1,6 @@
 """CUDA graphs of the front end: one launch for a batch shape that comes often, counted beside the eager rest."""
 
+import functools
 import logging
 from collections import Counter
 
@@ -14,6 +15,12 @@ MOST_GRAPHS = 12
 """Shapes captured at most; each keeps its inputs, results and CQT tables in the GPU's memory."""
 
 
+@functools.cache
+def _pool():
+    """Memory that all graphs share: they run one after the other, and their results are copied out at once."""
+    return torch.cuda.graph_pool_handle()
+
+
 class CudaGraph:
     """`front_end` captured for the shapes of one batch."""
 
@@ -22,11 +29,16 @@ class CudaGraph:
         self.waveforms, self.lengths = waveforms.clone(), lengths.clone()
         self.draw = draw.clone() if draw is not None else None
         self._warm_up(front_end)
-        tables = getattr(front_end.cqt, 'tables', None)
-        self.held = list(tables.kept.values()) if tables is not None else []
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.images = front_end(self.waveforms, self.lengths, self.draw)
+        self.held = front_end.kept_tables(waveforms.shape[1], waveforms.device)
+        if self.held is None:
+            raise RuntimeError('the CQT tables of this length exceed features.cqt.table_mb')
+        self.graph, present = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(self.graph, pool=_pool()):
+                self.images = front_end(self.waveforms, self.lengths, self.draw)
+        finally:
+            # A capture that fails leaves its own stream the current one.
+            torch.cuda.set_stream(present)
 
     def _warm_up(self, front_end):
         """FFT plans and CQT tables are made now, on a stream beside the one at work, and not in the capture."""
@@ -49,14 +61,14 @@ class CudaGraph:
 class GraphedFrontEnd:
     """`front_end(waveforms, lengths, draw)`, replayed for frequent shapes and eager for the rest.
 
-    replayed, eager: batches so far. A capture that fails is said once, and everything is eager from then on.
+    replayed, eager: batches so far. A shape whose capture fails is said once and eager from then on.
     """
 
     def __init__(self, front_end, capture=CudaGraph):
         self.front_end, self._capture = front_end, capture
         self.graphs, self._met = {}, Counter()
         self.replayed = self.eager = 0
-        self._failed = False
+        self._failed = set()
 
     def __call__(self, waveforms, lengths, draw=None):
         """As the front end's own call."""
@@ -65,8 +77,11 @@ class GraphedFrontEnd:
             try:
                 self.graphs[key] = self._capture(self.front_end, waveforms, lengths, draw)
             except RuntimeError as error:
-                self._failed = True
-                log.warning('no CUDA graph of the front end, it runs eagerly: %s', ' '.join(str(error).split()))
+                self._failed.add(key)
+                # What goes wrong inside a capture is the context of the error that ends it.
+                told = ' '.join(str(error.__context__ or error).split())
+                log.warning('no CUDA graph of the front end for batches of %d x %d samples, they run eagerly: %s',
+                            *key[0], told)
         if key in self.graphs:
             self.replayed += 1
             return self.graphs[key](waveforms, lengths, draw)
@@ -75,7 +90,7 @@ class GraphedFrontEnd:
 
     def _frequent(self, key):
         self._met[key] += 1
-        return self._met[key] > EAGER_FIRST and len(self.graphs) < MOST_GRAPHS and not self._failed
+        return self._met[key] > EAGER_FIRST and len(self.graphs) < MOST_GRAPHS and key not in self._failed
 
     def line(self):
         """How many batches went which way."""

@@ -13,7 +13,7 @@ from ser.features.filters import check_mel, chroma_filters, mel_filters
 from ser.features.level import frames_at
 from ser.features.waveform import without_state
 
-# Bytes that a bin of a frame takes while it is worked on: 2 samples, the spectrum and its squares, in float32.
+# Bytes that a bin of a frame takes while it is worked on: 2 samples, the spectrum, and torch's own copy of that.
 CELL_BYTES = 24
 # Working set per device type where features.mel.chunk_mb is 'auto': a processor's cache, or what a GPU does not feel.
 AUTO_CHUNK_MB = {'cpu': 6.0}

@@ -1,11 +1,18 @@
 """Batches on the device ahead of their turn: pinned, copied and made into images while the step before still runs."""
 
+import functools
 import time
 from dataclasses import dataclass
 
 import torch
 
 from ser.shards.batch import Batch
+
+
+@functools.cache
+def _beside(device):
+    """One side stream for all: the allocator keeps a pool of memory for each."""
+    return torch.cuda.Stream(device)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class DeviceBatches:
     def __init__(self, batches, device, views=None):
         """views: called with (batch on the device, batch on the host), on CUDA only."""
         self.batches, self.device, self.views = batches, device, views
-        self.beside = torch.cuda.Stream(device) if device.type == 'cuda' else None
+        self.beside = _beside(device) if device.type == 'cuda' else None
         self._launched = None
 
     def __iter__(self):
