@@ -9,16 +9,20 @@ BATCH, SECONDS, REPEATS = 16, 3.5, 5
 
 EPILOG = f"""\
 Needs no data and no GPU: clips are made. Implementations of a stage are timed in turn (A B A B ...), after a warm-up
-call; a row is the median over the timings with its quartiles. "peak MB" is memory of one call beyond what was in use
-before it, "% of step" is beside ser's training step, "floor ms" what bytes and operations take at measured rates.
+call; a row is the median over the timings with its quartiles. With all rivals it takes minutes.
 Stages: {', '.join(STAGES[:8])},
   {', '.join(STAGES[8:])}
+  cqt and mel are of every frame, for all; front_end makes what ser's images need: fewer Mel frames, unless
+  features.image.frames is all. Rows of ser are of the engines in your config.
 Rivals: {', '.join(RIVALS)}
-  librosa is measured as the reference systems run it, in two loader processes with default threads, and as
-  librosa-parallel with a process of one thread per core; nnaudio and torchaudio are the stock layers, whose whole
-  front ends share torchaudio's Mel and have ser's images (torchaudio, which has no CQT, ser's as well); cached is
-  training on images that lie ready in the device's memory; bare-ffts are the front end's FFTs and one copy alone.
-Launches: kernels on CUDA, tensor operations elsewhere. Peak MB: beyond what was in use before the call.
+  librosa is measured as the reference systems run it, in two loader processes with the threads that your environment
+  gives it (set no OMP_NUM_THREADS for that), and as librosa-parallel with a process of one thread per core; nnaudio and
+  torchaudio are the stock layers, whose whole front ends share torchaudio's Mel and have ser's images (torchaudio,
+  which has no CQT, ser's as well); cached is training on images that lie ready in the device's memory; bare-ffts are
+  the front end's FFTs and one copy alone.
+"peak MB" is memory of one call beyond what was in use before it, "% of step" is beside ser's training step, "launches"
+are kernels on CUDA and tensor operations elsewhere, "floor ms" is what bytes and operations take at rates measured in
+the same run, "of floor" its share of the time: 100 % is the best that the hardware can do.
 Exit code: 0 done, 1 some stages failed (each says why), 2 refused."""
 
 

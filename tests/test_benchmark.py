@@ -118,7 +118,7 @@ def test_the_default_config_fits_the_device(monkeypatch, capsys):
 
     monkeypatch.setattr(run, 'measure', lambda cases, *_: [row()])
     assert main(['--stages', 'cqt', '--device', 'cpu', '--seconds', '0.1']) == 0
-    assert 'config: maxmvit-tiny; clips of 0.1 s; 5 timings of each' in capsys.readouterr().out
+    assert 'config: maxmvit-tiny; made clips of 0.1 s; 5 timings of each' in capsys.readouterr().out
     assert main(['--stages', 'cqt', '--config', 'base', '--device', 'cpu', '--seconds', '0.1']) == 0
     assert 'config: base; ' in capsys.readouterr().out
 

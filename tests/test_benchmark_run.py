@@ -126,7 +126,7 @@ def test_what_the_environment_says(tmp_path):
     lines = '\n'.join(environment_lines(facts))
     for words in (facts['cpu'], f"torch {facts['packages']['torch']}", 'asked for', 'load average', 'command: bench'):
         assert words in lines
-    assert 'others are busy' in '\n'.join(environment_lines({**facts, 'load_average': 99.0}))
+    assert 'something was running here' in '\n'.join(environment_lines({**facts, 'load_average': 99.0}))
     assert title(facts).endswith('base a.b=1; 0.5 s clips')
     assert title({**facts, 'gpu': 'A card'}).startswith('A card; torch')
     (tmp_path / 'cpuinfo').write_text('processor : 0\nmodel name\t: A Processor @ 3 GHz\n')

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from ser.benchmarks.librosa_path import THREAD_VARIABLES
+from ser.evaluation.tables import counted
 from ser.shards.pool import cores
 from ser.training import run
 
@@ -25,6 +27,7 @@ def environment(options, reason, config_name, arguments):
               'usable_cores': cores(), 'threads': torch.get_num_threads(), 'load_average': load_average(),
               'matmul_precision': torch.get_float32_matmul_precision(),
               'config': config_name, 'command': shlex.join(['benchmark', *arguments]),
+              'thread_variables': {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
               'gpu': None, 'cuda': None, 'gpu_memory_mb': None}
     if options.device.type == 'cuda':
         card = torch.cuda.get_device_properties(options.device)
@@ -67,9 +70,13 @@ def environment_lines(facts):
     busy = facts['load_average'] is not None and facts['load_average'] > 0.5 * facts['usable_cores']
     yield f"date: {facts['date']}"
     yield f"device: {facts['device']}, {facts['device_reason']}" + (f", CUDA {facts['cuda']}" if facts['cuda'] else '')
-    yield f"processor: {facts['cpu']}, {facts['usable_cores']} of {facts['cores']} cores, {facts['threads']} threads"
-    yield f"load average: {facts['load_average']}" + (': others are busy here, figures will scatter' if busy else '')
+    set_by_hand = ''.join(f', {name}={value}' for name, value in facts['thread_variables'].items())
+    yield (f"processor: {facts['cpu']}, {facts['usable_cores']} of {facts['cores']} cores, "
+           f"{counted(facts['threads'], 'thread')}{set_by_hand}")
+    scatter = ': something was running here, figures may scatter' if busy else ''
+    yield f"load average: {facts['load_average']}{scatter}"
     yield f"python {facts['python']} on {facts['platform']}"
     yield 'packages: ' + ', '.join(f'{name} {version}' for name, version in known.items())
-    yield f"config: {facts['config']}; clips of {facts['seconds']:g} s; {facts['repeats']} timings of each"
+    yield (f"config: {facts['config']}; made clips of {facts['seconds']:g} s; {counted(facts['repeats'], 'timing')} "
+           'of each')
     yield f"command: {facts['command']}"

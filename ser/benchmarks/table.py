@@ -58,11 +58,16 @@ def _cells(row, slower):
         return [row.stage, row.implementation, '', 'error'] + [''] * (len(HEADER) - 4)
     extra = row.extra
     return [row.stage, row.implementation, short(row.clips_per_second), short(row.ms_per_clip),
-            '-'.join(short(value) for value in row.spread), '' if slower is None else f'{short(slower)}x',
+            _quartiles(row.spread), '' if slower is None else f'{short(slower)}x',
             _percent(extra.get('percent_of_step')), '' if row.peak_mb is None else f'{row.peak_mb:.0f}',
             '' if extra.get('launches') is None else str(extra['launches']),
             '' if extra.get('data_wait') is None else f"{100 * extra['data_wait']:.1f} %",
             short(extra.get('floor_ms')), _percent(_times(extra.get('fraction_of_floor'), 100))]
+
+
+def _quartiles(spread):
+    """Nothing where they say nothing, as after a single timing."""
+    return '-'.join(map(short, spread)) if spread[0] < spread[1] else ''
 
 
 def _times(value, factor):

@@ -44,10 +44,10 @@ def check_bins(config, sample_rate):
     above = np.flatnonzero(tops > nyquist)
     if len(above):
         first = above[0]
-        remedy = f'set features.cqt.bins to at most {first}' if first else 'lower features.cqt.fmin_hz'
+        remedy = f'set features.cqt.bins to at most {first}, or ' if first else ''
         raise SerError(f'features.cqt: the band of bin {first + 1} of {config.bins}, at {frequencies[first]:.1f} Hz, '
                        f'reaches {tops[first]:.1f} Hz, above half the sample rate of {sample_rate} Hz; bands may reach '
-                       f'{nyquist:g} Hz: {remedy}')
+                       f'{nyquist:g} Hz: {remedy}lower features.cqt.fmin_hz')
 
 
 class NnAudioCqt(nn.Module):
