@@ -31,10 +31,6 @@ class PowerBanks(nn.Module):
         self.banks, self.n_fft, self.hop_length = tuple(banks), mel.n_fft, mel.hop_length
         self.chunk_mb = mel.chunk_mb
 
-    def forward(self, waveforms, shown=None):
-        """float32 (B, T), shown int64 (B, N) frame numbers or None for all -> bank to float32 power (B, bands, N)."""
-        raise NotImplementedError
-
     def chunk_frames(self, device):
         """Frames that fit into features.mel.chunk_mb, at least 1."""
         megabytes = self.chunk_mb
@@ -61,7 +57,7 @@ class BandedBanks(PowerBanks):
             self.groups['chroma'] = self._grouped('chroma', filters)
 
     def forward(self, waveforms, shown=None):
-        """float32 (B, T), shown int64 (B, N) or None -> bank to float32 power (B, bands, N)."""
+        """float32 (B, T), shown int64 (B, N) frame numbers or None for all -> bank to float32 power (B, bands, N)."""
         clips, samples = waveforms.shape
         total, half = 1 + samples // self.hop_length, self.n_fft // 2
         # Frames of all clips are rows of one view: each clip is padded to a whole number of hops.
@@ -119,7 +115,7 @@ class TorchaudioBanks(PowerBanks):
         self.register_buffer('chroma_filters', filters, persistent=False)
 
     def forward(self, waveforms, shown=None):
-        """float32 (B, T), shown int64 (B, N) or None -> bank to float32 power (B, bands, N)."""
+        """float32 (B, T), shown int64 (B, N) frame numbers or None for all -> bank to float32 power (B, bands, N)."""
         frames = 1 + waveforms.shape[1] // self.hop_length
         clips = max(1, self.chunk_frames(waveforms.device) // frames)
         chunks = [self._chunk(part) for part in waveforms.split(clips)]
