@@ -12,19 +12,26 @@ from ser.errors import SerError, did_you_mean
 CORPORA = {'ravdess': RAVDESS, 'emodb': EMODB, 'csv': TABLE, 'demo': DEMO}
 
 
-def read_corpus(name, source=None):
+def read_corpus(name, source=None, options=None):
     """All of a corpus: (utterances, skips), both in natural order.
 
-    name: a key of CORPORA. source: the folder (for csv also the table itself); not needed for demo.
-    Raises SerError for an unknown corpus, a missing source, an unknown code, and when no file matches.
+    name: a key of CORPORA. source: the folder (for csv also the table itself); not needed for demo. options: name ->
+    text, of the corpus's own options. Raises SerError for an unknown corpus or option, a missing source, an unknown
+    code, and when no file matches.
     """
     if name not in CORPORA:
         raise SerError(f"unknown corpus '{name}'. Known: {', '.join(CORPORA)}.{did_you_mean(name, CORPORA)}")
     corpus = CORPORA[name]
     if corpus.needs_source and not source:
         raise SerError(f"corpus '{name}' needs a source: {corpus.facts.layout}")
+    options = dict(options or {})
+    for option in options:
+        if option not in corpus.options:
+            known = ', '.join(corpus.options) or 'none'
+            raise SerError(f"corpus '{name}' has no option '{option}'. Its options: {known}."
+                           f'{did_you_mean(option, corpus.options)}')
     utterances, skips = [], []
-    for found in corpus.parse(Path(source) if corpus.needs_source else None):
+    for found in corpus.parse(Path(source) if corpus.needs_source else None, **options):
         (skips if isinstance(found, Skip) else utterances).append(found)
     if not utterances:
         near = next((skip for skip in skips if skip.reason != 'not an audio file'), skips[0] if skips else None)

@@ -29,9 +29,12 @@ class Utterance:
     """Which sentence is spoken."""
     intensity: str | None = None
     extra: dict = field(default_factory=dict)
-    """Further JSON values: votes, arousal, columns of a table."""
+    """Further JSON values: `votes` (canonical emotion -> count), `arousal`, `valence`, `dominance`, `accent`, columns of
+    a table."""
     read: Callable | None = None
     """For synthesised clips: () -> (int16 (n,), rate in Hz) instead of decoding `path`; must pickle."""
+    data: Callable | None = None
+    """For recordings inside a table: () -> the bytes of the audio file instead of reading `path`; must pickle."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,21 @@ class Skip:
     """What is particular to this file."""
     bad: bool = False
     """The file should have been usable (missing, undecodable), unlike a README or a song."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file that a corpus's owner offers to everybody."""
+
+    url: str
+    file: str
+    """Name to store it under."""
+    bytes: int | None = None
+    """Published size; None where none is published."""
+    checksum: str | None = None
+    """'md5:...' or 'sha256:...' as published; None where none is."""
+    checksum_source: str | None = None
+    """Where that checksum is published."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,10 @@ class CorpusFacts:
     """A file name that parses."""
     layout: str
     """What the source is to look like, in one line."""
+    obtain: str = ''
+    """How to get it, in one line: a free download, a form to sign, a fee."""
+    downloads: tuple[Download, ...] = ()
+    """What `--download` fetches; empty where the licence or the owner does not allow it."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +95,11 @@ class Corpus:
     """An entry of ser.corpora.CORPORA."""
 
     facts: CorpusFacts
-    parse: Callable[[Path | None], Iterator[Utterance | Skip]]
-    """From the source folder to utterances and skips, in natural order of their paths."""
+    parse: Callable[..., Iterator[Utterance | Skip]]
+    """(source folder, **options) to utterances and skips, in natural order of their paths."""
     needs_source: bool = True
+    options: dict[str, str] = field(default_factory=dict)
+    """Option name -> what it does, its values and its default; values come as text."""
 
 
 def key_of(corpus, relative):

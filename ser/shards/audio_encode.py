@@ -59,7 +59,7 @@ def prepare(utterance, sample_rate):
 
     Channels are averaged and the mean resampled (soxr HQ) in float64; rounding to 16 bits comes last, once.
     """
-    waveform, rate = _synthesised(utterance) if utterance.read else decode(utterance.path)
+    waveform, rate = _synthesised(utterance) if utterance.read else decode(_source(utterance))
     if sample_rate not in ('keep', rate):
         waveform = soxr.resample(waveform, rate, sample_rate, quality='HQ')
         rate = sample_rate
@@ -70,13 +70,18 @@ def prepare(utterance, sample_rate):
     return samples.astype(np.int16), rate, int(np.count_nonzero(samples != rounded))
 
 
+def _source(utterance):
+    """What to decode: a path, or the audio file's bytes."""
+    return io.BytesIO(utterance.data()) if utterance.data else utterance.path
+
+
 def _synthesised(utterance):
     samples, rate = utterance.read()
     return samples / 32768.0, rate
 
 
 def decode(path):
-    """(float64 (n,) mono in [-1, 1], rate in Hz) of an audio file. Raises BadAudio."""
+    """(float64 (n,) mono in [-1, 1], rate in Hz) of an audio file: a Path or a BytesIO. Raises BadAudio."""
     try:
         with soundfile.SoundFile(path) as file:
             _check_header(file)
@@ -96,6 +101,8 @@ def decode(path):
 
 
 def _is_empty(path):
+    if isinstance(path, io.BytesIO):
+        return not path.getbuffer().nbytes
     try:
         return path.stat().st_size == 0
     except OSError:

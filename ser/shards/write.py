@@ -65,18 +65,18 @@ def count_skips(skips):
     return dict(sorted(Counter(skip.reason for skip in skips).items(), key=lambda item: (-item[1], item[0])))
 
 
-def write_shards(corpus, source, out, *, audio='flac', sample_rate=44100, shard_size=SHARD_SIZE, jobs=None,
-                 progress=None):
+def write_shards(corpus, source, out, *, options=None, audio='flac', sample_rate=44100, shard_size=SHARD_SIZE,
+                 jobs=None, progress=None):
     """Build a corpus into `out`; returns a Summary.
 
-    corpus: a key of CORPORA. source: its folder (None for demo). audio: 'flac', 'wav' or 'ogg'. sample_rate: Hz or
+    corpus: a key of CORPORA. source: its folder (None for demo). options: the corpus's own, name -> text. audio: 'flac', 'wav' or 'ogg'. sample_rate: Hz or
     'keep'. shard_size: utterances per shard. jobs: processes (None: all cores). progress: called with (done, total).
     The bytes depend on corpus, source and the settings before `jobs` only. Unusable files are left out and listed.
     Raises SerError for wrong arguments, whatever read_corpus refuses, two files with one key, when no file is usable,
     and when `out` holds shards or cannot be written; then nothing is left in `out`.
     """
     _check(audio, sample_rate, shard_size, jobs)
-    utterances, skips = read_corpus(corpus, source)
+    utterances, skips = read_corpus(corpus, source, options)
     keys = _keys(corpus, utterances)
     out = Path(out)
     try:
