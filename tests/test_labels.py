@@ -8,7 +8,8 @@ def test_aliases_become_canonical_and_others_are_lower_cased():
     assert canonical(' Fearful ') == 'fear'
     assert canonical('Surprised') == 'surprise'
     assert canonical('Boredom') == 'boredom'
-    assert set(ALIASES) == set(CANONICAL)
+    assert list(ALIASES)[:8] == list(CANONICAL)
+    assert [canonical(label) for label in ('bored', 'exc', 'Frustration')] == ['boredom', 'excited', 'frustrated']
 
 
 def test_excited_is_not_merged_into_happy():

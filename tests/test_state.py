@@ -46,13 +46,13 @@ def test_a_restored_run_goes_on_exactly_as_the_one_that_never_stopped(tmp_path):
 
 
 def test_a_tie_in_ua_goes_to_the_lower_loss():
-    progress = Progress(best_ua=0.5, best_loss=1.0)
+    progress = Progress(best_score=0.5, best_loss=1.0)
     assert progress.improves(0.6, 2.0) and progress.improves(0.5, 0.9)
     assert not progress.improves(0.5, 1.0) and not progress.improves(0.4, 0.1)
 
 
 def test_a_new_epoch_forgets_the_running_sums_and_keeps_the_best():
-    progress = Progress(step=5, loss_sum=3.0, epoch_clips=9, best_ua=0.7, global_step=12)
+    progress = Progress(step=5, loss_sum=3.0, epoch_clips=9, best_score=0.7, global_step=12)
     progress.start_epoch(2)
     assert (progress.epoch, progress.step, progress.loss_sum, progress.epoch_clips) == (2, 0, 0.0, 0)
-    assert (progress.best_ua, progress.global_step) == (0.7, 12)
+    assert (progress.best_score, progress.global_step) == (0.7, 12)

@@ -8,6 +8,7 @@ from ser.models.contract import Output, SpeechModel
 from ser.shards.batch import Row, collate
 from ser.training.distributed import World
 from ser.training.evaluate import Evaluated, _join, evaluate_stream
+from ser.training.task import Head
 
 CPU = torch.device('cpu')
 
@@ -30,7 +31,8 @@ def rows(ids):
 
 def evaluated(batches, expected):
     model = SpeechModel(First(), Loudness())
-    return evaluate_stream(model, model.network, batches, World(), CPU, None, np.array(expected))
+    return evaluate_stream(model, model.network, batches, World(), CPU, None, np.array(expected),
+                           (Head('emotion', ('quiet', 'loud')),))
 
 
 def test_padding_does_not_count_and_rows_come_in_id_order():

@@ -11,15 +11,27 @@ class DataConfig(Section):
     """Where the samples are and how they become batches."""
 
     shards: tuple[str, ...] = ()
-    """Tar files, globs, brace ranges or folders. With valid_shards and test_shards: the training part."""
+    """Tar files, globs, brace ranges or folders; NAME=PATH names the set that a path belongs to (`emodb=data/emodb`).
+    With valid_shards and test_shards: the training part."""
     valid_shards: tuple[str, ...] = ()
     """Tars of the validation part, where each part has shards of its own."""
     test_shards: tuple[str, ...] = ()
     """Tars of the test part, where each part has shards of its own."""
     label: str = 'auto'
     """Where a sample's label is: 'auto' (JSON `emotion` or `label`, then .cls, then .txt), or SUFFIX, or json.KEY."""
-    labels: Literal['auto'] | tuple[str, ...] = 'auto'
-    """The classes: 'auto' for every label present, or a list; clips of other labels are dropped and counted."""
+    labels: Literal['auto', 'shared', 'all8', 'seven', 'six', 'four', 'iemocap4'] | tuple[str, ...] | dict[
+        str, str | None] = 'auto'
+    """The classes: 'auto' for every label present; 'shared' for those that every corpus has; all8 (neutral calm happy
+    sad angry fear disgust surprise), seven (calm counts as neutral), six (no surprise either), four (neutral happy sad
+    angry), iemocap4 (neutral happy angry sad); a list; or a mapping label: class that speaks of every label, null to
+    drop it. Clips of other labels are dropped and counted."""
+    merge: dict[str, str] = {}
+    """Labels counted as another before `labels` chooses, such as {calm: neutral} or {excited: happy}."""
+    drop: tuple[str, ...] = ()
+    """Labels left out, whatever `labels` says."""
+    audit: Literal['full', 'quick'] = 'full'
+    """The look for leaks before training: 'full' decodes every clip to find recordings that are alike (once, then
+    cached), 'quick' compares encoded bytes and metadata only."""
     classes: tuple[str, ...] = ()
     """Names of the integers in `.cls` members, in index order."""
     sample_rate: PositiveInt = 44100
@@ -30,6 +42,9 @@ class DataConfig(Section):
     """A clip over max_seconds in evaluation: 'error', or 'window' (the mean of its windows' probabilities)."""
     shuffle_window_shards: Literal['all'] | PositiveInt = 'all'
     """Shards per shuffle window: 'all' is one uniform permutation; a number reads a huge set window by window."""
+    balance: Literal['none', 'class', 'corpus', 'speaker'] = 'none'
+    """What every epoch of training draws equally often: 'none' takes each clip once; otherwise as many clips as there
+    are, small groups repeated, large ones in turn over the epochs."""
     workers: Literal['auto'] | Count = 'auto'
     """Reader processes: 'auto' is one fewer than the cores, at most 8, and 0 where a network runs on two cores itself;
     0 reads in the training process."""

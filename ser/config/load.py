@@ -36,6 +36,8 @@ def load_config(names=('base',), assignments=(), options=None):
         raw = _merge(raw, delta, '--set', origins)
     if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
         raw = _merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
+    if raw['task'].get('kind') == 'dimensions' and 'training.loss.kind' not in origins:
+        raw = _merge(raw, {'training': {'loss': {'kind': 'ccc'}}}, 'task.kind dimensions', origins)
     return validate(raw, origins)
 
 

@@ -8,6 +8,7 @@ from ser.config.model import MaxMVitConfig, ModelConfig
 from ser.config.protocol import ProtocolConfig, SpeakerProtocol
 from ser.config.run import RunConfig
 from ser.config.section import Section
+from ser.config.task import EmotionTask, TaskConfig
 from ser.config.training import TrainingConfig
 
 
@@ -16,6 +17,8 @@ class Config(Section):
 
     data: DataConfig = DataConfig()
     """Shards, labels, reading."""
+    task: TaskConfig = EmotionTask()
+    """What is learnt."""
     protocol: ProtocolConfig = SpeakerProtocol()
     """Who is in which part."""
     features: FeaturesConfig = FeaturesConfig()

@@ -134,7 +134,16 @@ class FocalLoss(Section):
     """As in cross_entropy."""
 
 
-Loss = Annotated[CrossEntropyLoss | FocalLoss, Field(discriminator='kind')]
+class CccLoss(Section):
+    """1 - concordance correlation (Lin 1989) of a micro-batch, the mean over dimensions; for task.kind dimensions."""
+
+    kind: Literal['ccc'] = 'ccc'
+    """What the dimensions are scored by; micro-batches of 16 clips or more make it steady."""
+    mse_weight: NonNegative = 0.0
+    """How much the mean squared error of standardised values is added."""
+
+
+Loss = Annotated[CrossEntropyLoss | FocalLoss | CccLoss, Field(discriminator='kind')]
 
 
 class TrainingConfig(Section):

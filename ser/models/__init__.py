@@ -11,11 +11,12 @@ MODELS = {
 }
 
 
-def build_model(config, names, load_pretrained: bool = True) -> SpeechModel:
-    """The model of a config for the classes `names` (in index order), on the CPU, in training mode.
+def build_model(config, names, load_pretrained: bool = True, auxiliary=None) -> SpeechModel:
+    """The model of a config for the classes (or dimensions) `names`, in index order, on the CPU, in training mode.
 
+    auxiliary: further target -> its values, a head each.
     Weights start from torch's global generator: seed it first. load_pretrained: False skips downloads and weights
     files, for a model whose weights are loaded from a run. Raises SerError for whatever does not fit together and
     for weights that cannot be had; call it before reading audio.
     """
-    return MODELS[config.model.kind](config, tuple(names), load_pretrained)
+    return MODELS[config.model.kind](config, tuple(names), load_pretrained, auxiliary or {})

@@ -22,23 +22,26 @@ class FusedNetwork(nn.Module):
     """Images by view -> logits.
 
     `forward(views, mix)`: views maps each view's name to images (B, C, S, S) float; mix is applied to all of them.
+    auxiliary: heads of further targets by name, beside the main one on the fused vector.
     """
 
-    def __init__(self, backbones: dict[str, nn.Module], fusion: nn.Module, head: nn.Module):
+    def __init__(self, backbones: dict[str, nn.Module], fusion: nn.Module, head: nn.Module,
+                 auxiliary: dict[str, nn.Module] | None = None):
         super().__init__()
         self.backbones = nn.ModuleDict(backbones)
         self.fusion = fusion
         self.head = head
+        self.auxiliary = nn.ModuleDict(auxiliary or {})
 
     def forward(self, views, mix=None) -> Output:
         if mix is not None:
             views = mix_images(views, mix)
         fused, details = self.fusion([backbone(views[name]) for name, backbone in self.backbones.items()])
-        return Output(self.head(fused), {}, details)
+        return Output(self.head(fused), {name: head(fused) for name, head in self.auxiliary.items()}, details)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters that learn: one part per view, then 'fusion' and 'head'."""
-        modules = {**self.backbones, 'fusion': self.fusion, 'head': self.head}
+        """Parameters that learn: one part per view, then 'fusion' and 'head' (all heads)."""
+        modules = {**self.backbones, 'fusion': self.fusion, 'head': nn.ModuleList([self.head, self.auxiliary])}
         return {name: [p for p in module.parameters() if p.requires_grad] for name, module in modules.items()}
 
     def set_gradient_checkpointing(self, enable: bool = True):
@@ -47,9 +50,10 @@ class FusedNetwork(nn.Module):
             backbone.set_gradient_checkpointing(enable)
 
 
-def build_network(model, image, classes: int, load_pretrained: bool = True) -> FusedNetwork:
+def build_network(model, image, classes: int, load_pretrained: bool = True, auxiliary=None) -> FusedNetwork:
     """The network of `model` (its config section) for the images of `image` (features.image).
 
+    auxiliary: further target -> its values; each gets a head of the same kind.
     Raises SerError for views, backbones, fusion or weights that do not fit together.
     """
     views = features_of_views(model)
@@ -62,7 +66,9 @@ def build_network(model, image, classes: int, load_pretrained: bool = True) -> F
                              as_tokens=wants_tokens(model.fusion), load_pretrained=load_pretrained)
         for name in views}
     fusion = build_fusion(model.fusion, [backbone.width for backbone in backbones.values()])
-    return FusedNetwork(backbones, fusion, build_head(model.head, fusion.width, classes))
+    head = build_head(model.head, fusion.width, classes)
+    return FusedNetwork(backbones, fusion, head, {name: build_head(model.head, fusion.width, len(values))
+                                                  for name, values in (auxiliary or {}).items()})
 
 
 def features_of_views(model) -> dict[str, str]:
@@ -87,9 +93,9 @@ def features_of_views(model) -> dict[str, str]:
     return views
 
 
-def build_maxmvit(config, names, load_pretrained: bool = True) -> SpeechModel:
-    """The whole system for the classes `names`: front end and network."""
-    network = build_network(config.model, config.features.image, len(names), load_pretrained)
+def build_maxmvit(config, names, load_pretrained: bool = True, auxiliary=None) -> SpeechModel:
+    """The whole system for the classes `names` and the `auxiliary` targets: front end and network."""
+    network = build_network(config.model, config.features.image, len(names), load_pretrained, auxiliary)
     front_end = FrontEnd(config.features, config.augment, features_of_views(config.model),
                          data_rate=config.data.sample_rate)
     return SpeechModel(front_end, network)

@@ -44,7 +44,8 @@ class Batch:
 
     ids int64 (B,): row numbers of the index; -1 is padding. In evaluation with `data.long: window` a clip's windows are
     rows of their own with the same id: average their probabilities per id.
-    waveforms int16 (B, T), zero after `lengths` int64 (B,), at `sample_rate` Hz. targets: 'emotion' -> int64 (B,).
+    waveforms int16 (B, T), zero after `lengths` int64 (B,), at `sample_rate` Hz. targets: 'emotion' -> int64 (B,), and
+    what else is learnt by name: class numbers int64 (B,), -1 where unknown, or numbers float32 (B, K).
     weights float32 (B,): 0 for padding and for a repeated row in place of a bad one, else 1. keys: '' for padding.
     counters: clipped_samples, resampled, cropped, bad, 'bad: KIND', empty_batches. errors: a line per bad sample.
     """
@@ -78,10 +79,11 @@ class Batch:
             weights=change(self.weights), targets={name: change(value) for name, value in self.targets.items()})
 
 
-def collate(rows, size, rate, counters=None, errors=()):
+def collate(rows, size, rate, counters=None, errors=(), columns=None):
     """A Batch of `size` rows: `rows` (at most `size`, None for padding) and padding after them.
 
-    Padding has id -1, weight 0, class 0 and the shortest length of silence, so that features of it are finite.
+    columns: further targets by name, arrays whose rows are looked up by id. Padding has id -1, weight 0, class 0 (-1 in
+    `columns`, where numbers are 0) and the shortest length of silence, so that features of it are finite.
     """
     rows = [*rows, *[None] * (size - len(rows))]
     silence = padded_length(1, rate)
@@ -90,12 +92,22 @@ def collate(rows, size, rate, counters=None, errors=()):
     for place, row in enumerate(rows):
         if row is not None:
             waveforms[place, :len(row.samples)] = row.samples
+    ids = np.array([-1 if row is None else row.id for row in rows], dtype=np.int64)
+    targets = {'emotion': torch.tensor([0 if row is None else row.target for row in rows], dtype=torch.int64)}
+    targets |= {name: torch.from_numpy(_taken(column, ids)) for name, column in (columns or {}).items()}
     return Batch(
-        ids=torch.tensor([-1 if row is None else row.id for row in rows], dtype=torch.int64),
+        ids=torch.from_numpy(ids),
         waveforms=torch.from_numpy(waveforms),
         lengths=torch.tensor(lengths, dtype=torch.int64),
         sample_rate=rate,
-        targets={'emotion': torch.tensor([0 if row is None else row.target for row in rows], dtype=torch.int64)},
+        targets=targets,
         weights=torch.tensor([0.0 if row is None else row.weight for row in rows], dtype=torch.float32),
         keys=tuple('' if row is None else row.key for row in rows),
         counters=dict(counters or {}), errors=tuple(errors))
+
+
+def _taken(column, ids):
+    """The rows of a column that belong to ids; padding is -1 among class numbers and 0 among others."""
+    values = column[np.maximum(ids, 0)]
+    values[ids < 0] = -1 if np.issubdtype(column.dtype, np.integer) else 0
+    return values

@@ -89,8 +89,9 @@ def windows(samples, max_seconds, sample_rate):
 class _Batches:
     """What training and evaluation share: a row number to a Row of the batch."""
 
-    def __init__(self, index, data, names):
-        self.index, self.data = index, data
+    def __init__(self, index, data, names, columns=None):
+        """columns: further targets by name, arrays with a row for each row of the index."""
+        self.index, self.data, self.columns = index, data, columns or {}
         self.spans = SpanReader(index.shards)
         self.class_of = {name: number for number, name in enumerate(names)}
         self.max_samples = longest(data.max_seconds, data.sample_rate)
@@ -131,8 +132,8 @@ class TrainBatches(_Batches):
     good the batch is silence of weight 0. The rows that follow do not shift.
     """
 
-    def __init__(self, index, data, names, seed):
-        super().__init__(index, data, names)
+    def __init__(self, index, data, names, seed, columns=None):
+        super().__init__(index, data, names, columns)
         self.seed = seed
 
     def __call__(self, spec):
@@ -150,7 +151,7 @@ class TrainBatches(_Batches):
                 counters[f'bad: {bad.kind}'] += 1
         if not any(rows):
             counters['empty_batches'] += 1
-        return collate(_filled(rows), len(ids), self.data.sample_rate, counters, errors)
+        return collate(_filled(rows), len(ids), self.data.sample_rate, counters, errors, self.columns)
 
     def _crop(self, row, epoch, counters):
         spare = len(row.samples) - self.max_samples
@@ -184,7 +185,8 @@ class EvaluationBatches(_Batches):
         for number in ids:
             rows += [None] if number < 0 else self._windows(self._row(number, counters), counters)
         size, rate = len(ids), self.data.sample_rate
-        batches = [collate(rows[start:start + size], size, rate) for start in range(0, len(rows), size)]
+        batches = [collate(rows[start:start + size], size, rate, columns=self.columns)
+                   for start in range(0, len(rows), size)]
         batches[0].counters = dict(counters)
         return batches
 

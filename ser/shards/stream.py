@@ -252,12 +252,13 @@ class TrainStream(_Stream):
     One loader over all epochs: workers stay busy through a validation. Each item is a Batch of batch_size / (world *
     accumulate) rows. Raises SerError for a bad sample (data.on_error 'raise') or when more than data.max_bad of this
     rank's share are bad ('skip'); each bad sample is logged once.
-    seed: keys where long clips are cropped. place: accumulate, rank and world (1, 0 and 1 unless given).
+    seed: keys where long clips are cropped. columns: further targets by name, an array row for each row of the index.
+    place: accumulate, rank and world (1, 0 and 1 unless given).
     """
 
-    def __init__(self, index, plan, data, names, *, seed=0, start=(0, 0), workers=0, **place):
+    def __init__(self, index, plan, data, names, *, seed=0, start=(0, 0), workers=0, columns=None, **place):
         specs = TrainSpecs(plan, start, **place)
-        super().__init__(specs, TrainBatches(index, data, names, seed), workers, data)
+        super().__init__(specs, TrainBatches(index, data, names, seed, columns), workers, data)
         self._share = len(plan.rows) / place.get('world', 1)
         self._max_bad = data.max_bad
         self._bad = set()
@@ -281,7 +282,7 @@ class EvaluationStream(_Stream):
     Raises SerError for a clip that cannot be decoded, and at once for one that its JSON says is too long.
     """
 
-    def __init__(self, index, plan, data, names, *, rank=0, world=1, workers=0):
-        make = EvaluationBatches(index, data, names)
+    def __init__(self, index, plan, data, names, *, rank=0, world=1, workers=0, columns=None):
+        make = EvaluationBatches(index, data, names, columns)
         make.check_lengths(plan.rows)
         super().__init__(EvaluationSpecs(plan, (rank, world)), make, workers, data)

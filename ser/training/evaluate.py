@@ -12,12 +12,25 @@ from ser.training.prefetch import DeviceBatches
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What the model said of each clip, in index order."""
+    """What the model said of each clip, in index order; one entry per head, the main one first.
+
+    truths: class numbers int64 (N,), -1 where unknown, or numbers float32 (N, K). values: float64 (N, K),
+    probabilities that sum to 1 or numbers in the corpus's own units.
+    """
 
     ids: np.ndarray
-    targets: np.ndarray
-    probabilities: np.ndarray
-    """float64 (N, C); rows sum to 1."""
+    truths: tuple
+    values: tuple
+
+    @property
+    def targets(self):
+        """The main head's truths."""
+        return self.truths[0]
+
+    @property
+    def probabilities(self):
+        """The main head's values."""
+        return self.values[0]
 
     @property
     def loss(self):
@@ -32,28 +45,34 @@ def autocast(device, dtype):
 
 
 @torch.no_grad()
-def evaluate_stream(model, network, stream, world, device, dtype, expected):
+def evaluate_stream(model, network, stream, world, device, dtype, expected, heads):
     """An Evaluated over all ranks, on every rank.
 
     model: gives the views; network: classifies them (the EMA's, where there is one). expected: int64 (N,), the
-    part's row numbers. A long clip's windows are averaged. Raises SerError when a clip is missing or doubled and
-    when the network's output is not finite.
+    part's row numbers. heads: of a Task. A long clip's windows are averaged. Raises SerError when a clip is missing or
+    doubled and when the network's output is not finite.
     """
     network.eval()
-    ids, targets, outputs = [], [], []
+    ids, truths, outputs = [], [], []
     for fetched in DeviceBatches(stream, device, lambda batch, host: model.views(batch.waveforms, batch.lengths)):
         batch, host = fetched.batch, fetched.host
         views = fetched.views if fetched.views is not None else model.views(batch.waveforms, batch.lengths)
         with autocast(device, dtype):
-            logits = network(views).logits
+            output = network(views)
         real = host.weights > 0
         ids.append(host.ids[real])
-        targets.append(host.targets['emotion'][real])
+        truths.append([host.targets[head.target][real] for head in heads])
         # Numbers stay on the device until the end: reading them would wait for each batch.
-        outputs.append((logits.float(), real))
-    probabilities = [logits.cpu()[real].double().softmax(1) for logits, real in outputs]
-    mine = [torch.cat(parts).numpy() if parts else np.empty(0) for parts in (ids, targets, probabilities)]
+        outputs.append(([head.read(output).float() for head in heads], real))
+    values = [[head.values(logits.cpu()[real]) for head, logits in zip(heads, of_batch, strict=True)]
+              for of_batch, real in outputs]
+    mine = [_numpy(ids), *map(_numpy, zip(*truths, strict=True)), *map(_numpy, zip(*values, strict=True))]
     return _join(world.gather(mine), expected)
+
+
+def _numpy(parts):
+    parts = list(parts)
+    return torch.cat(parts).numpy() if parts else np.empty(0)
 
 
 def _join(per_rank, expected):
@@ -61,16 +80,22 @@ def _join(per_rank, expected):
     per_rank = [rows for rows in per_rank if len(rows[0])]
     if not per_rank:
         raise SerError('evaluation saw no clip at all')
-    ids, targets, probabilities = (np.concatenate(parts) for parts in zip(*per_rank, strict=True))
+    ids, *columns = (np.concatenate(parts) for parts in zip(*per_rank, strict=True))
+    truths, values = columns[:len(columns) // 2], columns[len(columns) // 2:]
     # Windows of a clip follow each other on one rank, so a clip that comes a second time starts a second run.
     runs = sum(1 + np.count_nonzero(np.diff(rows[0])) for rows in per_rank)
     unique, first, inverse, counts = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
     if runs != len(unique) or not np.array_equal(unique, np.sort(expected)):
         raise SerError(f'evaluation saw {len(unique)} clips in {runs} places where {len(expected)} are wanted once '
                        'each: do all ranks read the same shards?')
-    if not np.isfinite(probabilities).all():
+    if not all(np.isfinite(head).all() for head in values):
         raise SerError("the network's output is not finite: training diverged. Lower training.optimizer.lr or set "
                        'training.clip_norm')
-    sums = np.zeros((len(unique), probabilities.shape[1]))
-    np.add.at(sums, inverse, probabilities)
-    return Evaluated(unique, targets[first], sums / counts[:, None])
+    return Evaluated(unique, tuple(truth[first] for truth in truths),
+                     tuple(_mean_of(head, inverse, counts) for head in values))
+
+
+def _mean_of(values, inverse, counts):
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, inverse, values)
+    return sums / counts[:, None]

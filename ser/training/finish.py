@@ -2,6 +2,9 @@
 
 import logging
 
+import numpy as np
+
+from ser.evaluation.dimensions import DimensionPredictions
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.report import evaluate_run
 from ser.training.checkpoint import load_weights
@@ -10,14 +13,27 @@ from ser.training.evaluate import evaluate_stream
 log = logging.getLogger(__name__)
 
 
-def predict_part(model, index, rows, names, stream, world, device, dtype):
-    """Predictions of the clips `rows` (row numbers of the index) from a stream over them, on every rank."""
-    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, rows)
-    members = [index.rows[i] for i in evaluated.ids]
-    return Predictions(keys=[row.key for row in members], speakers=[index.speaker_name(row) for row in members],
-                       labels=[names[i] for i in evaluated.targets],
-                       predicted=[names[i] for i in evaluated.probabilities.argmax(1)],
-                       probabilities=evaluated.probabilities, names=names)
+def predict_part(model, index, rows, heads, stream, world, device, dtype):
+    """Predictions of the clips `rows` (row numbers of the index) from a stream over them, on every rank.
+
+    heads: of a Task. A dict from each head's target to its Predictions (or DimensionPredictions), the main one first;
+    of an auxiliary head those clips whose value is known, and none at all where it is known of no clip.
+    """
+    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, rows, heads)
+    found = {}
+    for head, truth, values in zip(heads, evaluated.truths, evaluated.values, strict=True):
+        known = np.arange(len(values)) if head.scale is not None else np.flatnonzero(truth >= 0)
+        if len(known) or head.main:
+            found[head.target] = _predictions(head, [index.rows[i] for i in evaluated.ids[known]], index, truth[known],
+                                              values[known])
+    return found
+
+
+def _predictions(head, members, index, truth, values):
+    keys, speakers = [row.key for row in members], [index.speaker_name(row) for row in members]
+    if head.scale is not None:
+        return DimensionPredictions(keys, speakers, truth, values, head.names)
+    return Predictions.from_probabilities(keys, speakers, truth, values, head.names)
 
 
 def test_run(job, run):
@@ -26,9 +42,12 @@ def test_run(job, run):
     job.world.from_main(True)
     load_weights(run.path / 'best.safetensors', job.model)
     with job.evaluation_stream('test') as stream:
-        predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.names, stream,
+        predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.task.heads, stream,
                                    job.world, job.device, job.dtype)
     if not job.world.is_main:
         return None
-    predictions.write_csv(run.path / 'predictions.csv')
+    main, *others = predictions
+    predictions[main].write_csv(run.path / 'predictions.csv')
+    for target in others:
+        predictions[target].write_csv(run.path / f'predictions-{target}.csv')
     return evaluate_run(run.path, job.config.evaluation)

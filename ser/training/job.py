@@ -10,7 +10,6 @@ import torch
 from ser.config.load import to_yaml
 from ser.config.schema import Config
 from ser.evaluation.tables import counted
-from ser.labels import label_set
 from ser.models import build_model, check_pretrained
 from ser.models.contract import SpeechModel
 from ser.randomness import key_of
@@ -20,6 +19,7 @@ from ser.shards.protocols import Split, make_split, write_split_csv
 from ser.shards.stream import EvaluationStream, TrainStream, resolve_workers
 from ser.training.device import network_dtype
 from ser.training.distributed import World, check_batch
+from ser.training.task import Task, labelled_for, make_task
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,20 @@ class Job:
     device: torch.device
     dtype: torch.dtype | None
     index: Index
-    names: tuple[str, ...]
+    """Its rows are labelled with the run's classes, '' where their label is dropped."""
+    task: Task
     split: Split
     plan: TrainPlan
     model: SpeechModel
     dropped: Counter
     """Clips left out by data.labels, per label."""
+    digest: str
+    """Of the index as it was read."""
+
+    @property
+    def names(self):
+        """Classes in index order, or dimensions."""
+        return self.task.names
 
     @functools.cached_property
     def valid_stream(self):
@@ -51,27 +59,29 @@ class Job:
     @property
     def identity(self):
         """What a checkpoint must share with the run that resumes from it."""
-        return {'index digest': self.index.digest, 'split': self.split.digest, 'label set': list(self.names),
+        return {'index digest': self.digest, 'split': self.split.digest, 'label set': list(self.names),
                 'batch size': self.config.training.batch_size}
 
     @property
     def class_counts(self):
-        """Training clips per class, a list in index order."""
+        """Training clips per label, a list in index order."""
         counts = Counter(self.index.rows[i].emotion for i in self.split.parts['train'])
-        return [counts[name] for name in self.names]
+        return [counts[name] for name in self.task.labels]
 
-    def train_stream(self, start):
-        """This rank's micro-batches from (epoch, step) to the end of the last epoch."""
+    def train_stream(self, start, workers=None):
+        """This rank's micro-batches from (epoch, step) to the end of the last epoch; workers: readers, if not auto."""
         training = self.config.training
-        return TrainStream(self.index, self.plan, self.config.data, self.names, accumulate=training.accumulate,
+        if workers is None:
+            workers = self._workers(self.plan.steps_per_epoch * training.accumulate)
+        return TrainStream(self.index, self.plan, self.config.data, self.task.labels, accumulate=training.accumulate,
                            rank=self.world.rank, world=self.world.size, seed=self.config.run.seed, start=start,
-                           workers=self._workers(self.plan.steps_per_epoch * training.accumulate))
+                           columns=self.task.columns, workers=workers)
 
     def evaluation_stream(self, part):
         """This rank's share of a part, each clip once."""
         plan = EvaluationPlan(self.split.parts[part], self.config.evaluation.batch_size)
-        return EvaluationStream(self.index, plan, self.config.data, self.names, rank=self.world.rank,
-                                world=self.world.size, workers=self._workers(plan.steps))
+        return EvaluationStream(self.index, plan, self.config.data, self.task.labels, rank=self.world.rank,
+                                world=self.world.size, columns=self.task.columns, workers=self._workers(plan.steps))
 
     def _workers(self, steps):
         return resolve_workers(self.config.data.workers, steps, on_cpu=self.device.type == 'cpu')
@@ -83,9 +93,9 @@ class Job:
         for part in PARTS:
             members = [rows[i] for i in self.split.parts[part]]
             counts = Counter(row.emotion for row in members)
-            parts[part] = {'clips': len(members), 'classes': {name: counts[name] for name in self.names},
+            parts[part] = {'clips': len(members), 'classes': {name: counts[name] for name in self.task.labels},
                            'speakers': sorted({self.index.speaker_name(row) for row in members} - {None})}
-        return {'digest': self.index.digest, 'split': self.split.digest, 'classes': list(self.names),
+        return {'digest': self.digest, 'split': self.split.digest, 'classes': list(self.names),
                 'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in self.index.shards],
                 'clips': len(rows), 'dropped': dict(self.dropped), 'ignored_members': dict(self.index.ignored),
                 'protocol_kind': self.split.protocol, 'protocol': self.split.description,
@@ -132,17 +142,18 @@ def prepare(config, world, device):
     check_batch(training.batch_size, world.size, training.accumulate)
     named_shards(config.data)
     check_pretrained(config.model)
-    index = build_index(config.data)
-    names, dropped = label_set([row.emotion for row in index.rows], config.data.labels)
-    for label, count in sorted(dropped.items()):
-        log.warning('data.labels drops %d clips labelled %s', count, label)
+    labelled = labelled_for(build_index(config.data), config)
+    index = labelled.index
+    for label, count in sorted(labelled.dropped.items()):
+        log.warning('left out: %s labelled %s', counted(count, 'clip'), label)
+    split = make_split(index, config.protocol, labelled.names)
+    task = make_task(labelled, config, split.parts['train'])
     torch.manual_seed(key_of(config.run.seed, 'weights'))
-    model = build_model(config, names)
-    split = make_split(index, config.protocol, names)
+    model = build_model(config, task.names, auxiliary=task.auxiliary)
     plan = TrainPlan(split.parts['train'], [row.shard for row in index.rows], config.data.shuffle_window_shards,
                      config.run.seed, training.batch_size, training.epochs)
-    world.agree(digest=index.digest, split=split.digest, steps=plan.steps_per_epoch, batch=training.batch_size)
-    return Job(config, world, device, dtype, index, names, split, plan, model, dropped)
+    world.agree(digest=labelled.digest, split=split.digest, steps=plan.steps_per_epoch, batch=training.batch_size)
+    return Job(config, world, device, dtype, index, task, split, plan, model, labelled.dropped, labelled.digest)
 
 
 def probe(job):
@@ -155,9 +166,7 @@ def probe(job):
         with job.evaluation_stream(part) as stream:
             for _ in stream:
                 pass
-    stream = TrainStream(job.index, job.plan, job.config.data, job.names, accumulate=job.config.training.accumulate,
-                         rank=job.world.rank, world=job.world.size, seed=job.config.run.seed, start=(0, 0), workers=0)
-    with stream:
+    with job.train_stream((0, 0), workers=0) as stream:
         batch = next(iter(stream)).to(job.device)
     model = job.model.to(job.device).eval()
     with torch.no_grad():

@@ -10,7 +10,6 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ser.errors import SerError
-from ser.evaluation.metrics import scores
 from ser.features.augment import draw_spec_augment
 from ser.features.mixup import draw_mix
 from ser.files import sha256_of, verifies
@@ -19,12 +18,12 @@ from ser.training.checkpoint import load_checkpoint, load_newest, save_checkpoin
 from ser.training.distributed import wrap
 from ser.training.evaluate import autocast, evaluate_stream
 from ser.training.interrupt import Interrupted
-from ser.training.losses import Loss
 from ser.training.optim import Schedule, build_optimizers
 from ser.training.prefetch import DeviceBatches
 from ser.training.progress_line import progress_line, seconds_left
 from ser.training.run import metrics_row
 from ser.training.state import Progress, restore, scored_state, snapshot
+from ser.training.task import Objective, validate
 from ser.training.warmup import warm_up
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Trainer:
         if training.ema is not None:
             self.ema = AveragedModel(self.plain_network, multi_avg_fn=get_ema_multi_avg_fn(training.ema),
                                      use_buffers=True)
-        self.loss = Loss(training.loss, job.names, job.class_counts).to(self.device)
+        self.objective = Objective(job.task, training.loss, job.class_counts, job.split.parts['train']).to(self.device)
         self.optimizers = build_optimizers(training.optimizer, self.model.parts())
         self.steps_per_epoch = job.plan.steps_per_epoch
         self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
@@ -136,26 +135,26 @@ class Trainer:
                            progress.global_step, self._place(i))
             mixes.append(mix.to(self.device, non_blocking=True) if mix is not None else None)
             self._count(micro)
-        weight = sum(self.loss.weight(micro.batch.targets['emotion'], micro.batch.weights, mix)
-                     for micro, mix in zip(fetched, mixes, strict=True))
-        weight, stopped, save = self._over_ranks(weight, bool(stop), self._save_due())
+        weights = sum(self.objective.weights(micro.batch.targets, micro.batch.weights, mix)
+                      for micro, mix in zip(fetched, mixes, strict=True))
+        weights, stopped, save = self._over_ranks(weights, bool(stop), self._save_due())
         for i, micro in enumerate(fetched):
-            self._micro_step(i, micro, mixes[i], weight.clamp(min=1e-12))
-        if self.config.data.on_error == 'raise' or weight > 0:
+            self._micro_step(i, micro, mixes[i], weights)
+        if self.config.data.on_error == 'raise' or weights[0] > 0:
             self._update()
-        self._loss_on_device[1] += weight
+        self._loss_on_device[1] += weights[0]
         progress.step += 1
         progress.global_step += 1
         if save and not stopped and progress.step < self.steps_per_epoch:
             self.save()
         return stopped
 
-    def _over_ranks(self, weight, stop, save):
-        """The step's weight summed over ranks, and whether any rank wishes to stop or to save."""
+    def _over_ranks(self, weights, stop, save):
+        """The step's weight of each head summed over ranks, and whether any rank wishes to stop or to save."""
         if self.world.size == 1:
-            return weight, stop, save
-        total = self.world.sum(torch.stack([weight, *weight.new_tensor([float(stop), float(save)])]))
-        return total[0], *(total[1:] > 0).tolist()
+            return weights, stop, save
+        total = self.world.sum(torch.cat([weights, weights.new_tensor([float(stop), float(save)])]))
+        return total[:-2], *(total[-2:] > 0).tolist()
 
     def _count(self, micro):
         self.progress.epoch_wait += micro.waited
@@ -180,18 +179,19 @@ class Trainer:
         return self.model.views(batch.waveforms, batch.lengths,
                                 draw.to(self.device, non_blocking=True) if draw is not None else None)
 
-    def _micro_step(self, i, micro, mix, total_weight):
+    def _micro_step(self, i, micro, mix, weights):
         config, progress, batch = self.config, self.progress, micro.batch
         views = micro.views if micro.views is not None else self.views(batch, micro.host)
         torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))
         if self.synchronised is not None:
             self.synchronised.require_backward_grad_sync = i + 1 == config.training.accumulate
         with autocast(self.device, self.dtype):
-            logits = self.network(views, mix).logits
-        loss = self.loss.total(logits, batch.targets['emotion'], batch.weights, mix)
+            output = self.network(views, mix)
+        totals = self.objective.totals(output, batch.targets, batch.weights, mix)
         # DDP averages gradients over ranks; the step's loss is a sum over ranks divided by all weights.
-        (loss * (self.world.size / total_weight)).backward()
-        self._loss_on_device[0] += self.world.sum(loss.detach().clone())
+        (self.objective.joined(totals, weights) * self.world.size).backward()
+        # What is logged is the main head's loss, as validation's is.
+        self._loss_on_device[0] += self.world.sum(totals[0].detach().clone())
 
     def _update(self):
         training = self.config.training
@@ -237,17 +237,16 @@ class Trainer:
     def _end_epoch(self):
         p = self.progress
         train_loss, rate, line = self._mean_loss(), self.schedule.rate(), self._line()
-        valid, score = self.validate()
-        improved = p.improves(score['ua'], valid.loss)
+        valid = self.validate()
+        improved = p.improves(valid.value, valid.loss)
         self.schedule.after_epoch(valid.loss)
-        log.info('%s | valid loss %.4f UA %.1f %%%s', line, valid.loss, 100 * score['ua'],
-                 ' (best)' if improved else '')
-        row = metrics_row(p, train_loss, rate, valid.loss, score, improved)
+        log.info('%s | valid %s%s', line, valid.text, ' (best)' if improved else '')
+        row = metrics_row(p, train_loss, rate, valid, improved)
         p.stale_epochs = 0 if improved else p.stale_epochs + 1
         if improved:
-            p.best_ua, p.best_loss, p.best_epoch = score['ua'], valid.loss, p.epoch + 1
+            p.best_score, p.best_loss, p.best_epoch = valid.value, valid.loss, p.epoch + 1
         keep = self.config.training.keep_best
-        p.top = sorted([*p.top, [score['ua'], -valid.loss, p.global_step]], reverse=True)[:keep]
+        p.top = sorted([*p.top, [valid.value, -valid.loss, p.global_step]], reverse=True)[:keep]
         patience = self.config.training.patience
         stale = patience is not None and p.stale_epochs >= patience
         p.start_epoch(p.epoch + 1)
@@ -259,17 +258,17 @@ class Trainer:
             self.run.write_metrics([r for r in self.run.read_metrics() if int(r['epoch']) < row['epoch']] + [row])
         self.save()
         if stale:
-            log.info('stopped early: no better validation UA for %d epochs', patience)
+            log.info('stopped early: validation no better for %d epochs', patience)
 
     def validate(self):
-        """(Evaluated, scores) of the validation part with the weights that would be saved."""
+        """The Validation of the weights that would be saved."""
         self.world.broadcast_buffers(self.plain_network)
         network = self.ema.module if self.ema is not None else self.plain_network
         if self.ema is not None:
             self.world.broadcast_buffers(network)
-        valid = evaluate_stream(self.model, network, self.job.valid_stream, self.world, self.device, self.dtype,
-                                self.job.split.parts['valid'])
-        return valid, scores(valid.targets, valid.probabilities.argmax(1), valid.probabilities, self.job.names)
+        evaluated = evaluate_stream(self.model, network, self.job.valid_stream, self.world, self.device, self.dtype,
+                                    self.job.split.parts['valid'], self.job.task.heads)
+        return validate(self.job.task, evaluated)
 
     def _scored_state(self):
         return scored_state({'network': self.plain_network.state_dict(),

@@ -7,7 +7,7 @@ from torch.nn import functional
 from ser.errors import SerError, did_you_mean
 
 
-def class_weights(wanted, names, counts):
+def class_weights(wanted, names, counts, where='training.loss'):
     """One weight per class, float32 (C,), from the training part's clip counts.
 
     wanted: 'none', 'inverse' (N / (C n), scikit-learn's 'balanced'), 'sqrt_inverse', or {class: weight}.
@@ -16,7 +16,7 @@ def class_weights(wanted, names, counts):
     if isinstance(wanted, dict):
         for name in wanted:
             if name not in names:
-                raise SerError(f"training.loss.class_weights: no class '{name}'. Classes: {', '.join(names)}."
+                raise SerError(f"{where}.class_weights: no class '{name}'. Classes: {', '.join(names)}."
                                f'{did_you_mean(name, names)}')
         return torch.tensor([float(wanted.get(name, 1.0)) for name in names])
     if wanted == 'none':
@@ -30,30 +30,42 @@ class Loss(nn.Module):
     """Cross-entropy or focal loss with smoothing, class weights and mixup.
 
     A step's loss is the sum of `total` over all its micro-batches and ranks divided by the sum of `weight`.
+    Targets are class numbers int64 (B,), negative where unknown: such a clip counts nothing; or shares of votes
+    float32 (B, C).
     """
 
-    def __init__(self, config, names, counts):
+    def __init__(self, config, names, counts, where='training.loss'):
         super().__init__()
-        self.smoothing = config.label_smoothing
-        self.gamma = config.gamma if config.kind == 'focal' else 0.0
-        self.register_buffer('class_weights', class_weights(config.class_weights, names, counts), persistent=False)
+        self.smoothing = getattr(config, 'label_smoothing', 0.0)
+        self.gamma = config.gamma if getattr(config, 'kind', None) == 'focal' else 0.0
+        weights = class_weights(config.class_weights, names, counts, where)
+        self.register_buffer('class_weights', weights, persistent=False)
 
     def per_clip(self, logits, targets):
-        """Unweighted loss of each clip, float32 (B,); logits (B, C), targets int64 (B,)."""
+        """Unweighted loss of each clip, float32 (B,); logits (B, C)."""
         logits = logits.float()
+        soft = targets.is_floating_point()
+        targets = targets if soft else targets.clamp(min=0)
         losses = functional.cross_entropy(logits, targets, label_smoothing=self.smoothing, reduction='none')
         if self.gamma:
-            true_probability = logits.softmax(1).gather(1, targets[:, None])[:, 0]
-            losses = losses * (1 - true_probability).clamp(min=1e-6) ** self.gamma
+            probabilities = logits.softmax(1)
+            true = (probabilities * targets).sum(1) if soft else probabilities.gather(1, targets[:, None])[:, 0]
+            losses = losses * (1 - true).clamp(min=1e-6) ** self.gamma
         return losses
+
+    def _of_class(self, targets):
+        """The class weight of each clip, 0 where its class is unknown."""
+        if targets.is_floating_point():
+            return targets @ self.class_weights
+        return self.class_weights[targets.clamp(min=0)] * (targets >= 0)
 
     def _sides(self, targets, weights, mix):
         """(targets, share x weight) of each side of the mixture; one side without mixup."""
         if mix is None:
-            return [(targets, weights * self.class_weights[targets])]
+            return [(targets, weights * self._of_class(targets))]
         partner = targets[mix.permutation]
-        return [(targets, mix.share * weights * self.class_weights[targets]),
-                (partner, (1 - mix.share) * weights * self.class_weights[partner])]
+        return [(targets, mix.share * weights * self._of_class(targets)),
+                (partner, (1 - mix.share) * weights * self._of_class(partner))]
 
     def weight(self, targets, weights, mix=None):
         """The sum of the clips' weights, a scalar; known before the forward pass."""
@@ -62,3 +74,35 @@ class Loss(nn.Module):
     def total(self, logits, targets, weights, mix=None):
         """The weighted sum of the clips' losses, a scalar."""
         return sum((self.per_clip(logits, wanted) * side).sum() for wanted, side in self._sides(targets, weights, mix))
+
+
+class CccLoss(nn.Module):
+    """1 - concordance correlation (Lin 1989), the mean over dimensions, of a micro-batch's clips.
+
+    A correlation belongs to a batch, not to a clip: `total` is the micro-batch's value times the weight of its clips,
+    so that a step's loss is the mean of its micro-batches. Targets float32 (B, D) and predictions in the same units,
+    in which it does not matter how they are scaled; mixup mixes targets as it mixes images.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.mse_weight = config.mse_weight
+
+    def weight(self, targets, weights, mix=None):
+        """The sum of the clips' weights, a scalar."""
+        return weights.sum()
+
+    def total(self, predicted, targets, weights, mix=None):
+        """(mean of 1 - CCC over dimensions + mse_weight x mean squared error) times the clips' weight, a scalar."""
+        predicted = predicted.float()
+        if mix is not None:
+            targets = torch.lerp(targets[mix.permutation], targets, mix.share)
+        share = (weights / weights.sum().clamp(min=1e-12))[:, None]
+        mean_p, mean_t = (share * predicted).sum(0), (share * targets).sum(0)
+        spread_p, spread_t = (share * (predicted - mean_p) ** 2).sum(0), (share * (targets - mean_t) ** 2).sum(0)
+        together = (share * (predicted - mean_p) * (targets - mean_t)).sum(0)
+        ccc = 2 * together / (spread_p + spread_t + (mean_p - mean_t) ** 2).clamp(min=1e-8)
+        loss = (1 - ccc).mean()
+        if self.mse_weight:
+            loss = loss + self.mse_weight * (share * (predicted - targets) ** 2).sum(0).mean()
+        return loss * weights.sum()

@@ -6,7 +6,7 @@ import torch
 
 from ser.models import build_model
 from ser.training.checkpoint import load_weights
-from ser.training.run import open_run
+from ser.training.run import auxiliary_of, open_run
 
 
 def load_run(path):
@@ -19,6 +19,6 @@ def load_run(path):
     config, names = open_run(path)
     # Building draws initial weights, which the file replaces: the caller's generator must not notice.
     with torch.random.fork_rng(devices=[]):
-        model = build_model(config, names, load_pretrained=False)
+        model = build_model(config, names, load_pretrained=False, auxiliary=auxiliary_of(path))
     load_weights(Path(path) / 'best.safetensors', model)
     return config, names, model.eval().requires_grad_(False)

@@ -16,8 +16,7 @@ from ser.errors import SerError
 from ser.evaluation.reading import read_json
 from ser.files import verifies, write_json, write_rows, write_whole
 
-METRICS = ('epoch', 'steps', 'train_loss', 'valid_loss', 'valid_ua', 'valid_wa', 'valid_macro_f1', 'lr',
-           'clips_per_second', 'data_wait', 'seconds', 'best')
+TASK, AUXILIARY = 'task.json', 'auxiliary.json'
 # What ser.evaluation reads.
 SCORED_FROM = ('predictions.csv', 'split.csv', 'data.json', 'labels.json', 'metrics.csv')
 PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm', 'kornia', 'webdataset', 'soundfile',
@@ -45,12 +44,11 @@ def new_run_path(config_run, out=None):
     return path
 
 
-def metrics_row(progress, train_loss, rate, valid_loss, score, improved):
-    """A row of metrics.csv for the epoch that `progress` (state.Progress) has just ended."""
+def metrics_row(progress, train_loss, rate, valid, improved):
+    """A row of metrics.csv for the epoch that `progress` (state.Progress) has just ended; valid: a task.Validation."""
     seconds = max(progress.epoch_seconds, 1e-9)
-    return {'epoch': progress.epoch + 1, 'steps': progress.global_step, 'train_loss': train_loss,
-            'valid_loss': valid_loss, 'valid_ua': score['ua'], 'valid_wa': score['wa'],
-            'valid_macro_f1': score['macro_f1'], 'lr': rate, 'clips_per_second': progress.epoch_clips / seconds,
+    return {'epoch': progress.epoch + 1, 'steps': progress.global_step, 'train_loss': train_loss, **valid.row,
+            'lr': rate, 'clips_per_second': progress.epoch_clips / seconds,
             'data_wait': progress.epoch_wait / seconds, 'seconds': progress.epoch_seconds, 'best': int(improved)}
 
 
@@ -85,9 +83,16 @@ class RunDirectory:
         self._log_handler.close()
         self._lock.close()
 
-    def write_facts(self, names, data_facts, write_split):
-        """Write what follows from the data: labels.json, data.json and split.csv (by calling write_split(path))."""
-        write_json(self.path / 'labels.json', list(names))
+    def write_facts(self, task, data_facts, write_split):
+        """Write what follows from the data: labels.json, data.json and split.csv (by calling write_split(path)).
+
+        task: a task.Task. Of a regression task.json says what the numbers mean; auxiliary.json names the values of
+        further heads.
+        """
+        write_json(self.path / 'labels.json', list(task.names))
+        for name, facts in ((TASK, task.facts()), (AUXILIARY, task.auxiliary)):
+            if facts:
+                write_json(self.path / name, facts)
         write_json(self.path / 'data.json', data_facts)
         write_split(self.path / 'split.csv')
 
@@ -121,15 +126,18 @@ class RunDirectory:
             return list(csv.DictReader(file))
 
     def write_metrics(self, rows):
-        """Replace metrics.csv."""
-        write_rows(self.path / 'metrics.csv', [METRICS, *([row[name] for name in METRICS] for row in rows)])
+        """Replace metrics.csv; the columns are those of the rows, of which there is at least one."""
+        columns = list(rows[0])
+        write_rows(self.path / 'metrics.csv', [columns, *([row[name] for name in columns] for row in rows)])
 
     def truncate_metrics(self, epochs):
         """Drop rows of epochs that a resumed run will do again."""
         rows = self.read_metrics()
         kept = [row for row in rows if int(row['epoch']) <= epochs]
-        if len(kept) < len(rows):
+        if len(kept) < len(rows) and kept:
             self.write_metrics(kept)
+        elif len(kept) < len(rows):
+            (self.path / 'metrics.csv').unlink()
 
 
 def open_run(path):
@@ -137,10 +145,23 @@ def open_run(path):
     path = Path(path)
     if not (path / 'config.yaml').is_file():
         raise SerError(f'{path}: not a run directory (no config.yaml).{_what_instead(path)}')
-    names = read_json(path / 'labels.json', list)
-    if len(names) < 2 or not all(isinstance(name, str) for name in names):
-        raise SerError(f'{path / "labels.json"}: a list of at least two class names is wanted')
-    return load_resolved(path / 'config.yaml'), tuple(names)
+    config, names = load_resolved(path / 'config.yaml'), read_json(path / 'labels.json', list)
+    fewest = 1 if config.task.kind == 'dimensions' else 2
+    if len(names) < fewest or not all(isinstance(name, str) for name in names):
+        raise SerError(f'{path / "labels.json"}: a list of at least {fewest} names is wanted')
+    return config, tuple(names)
+
+
+def auxiliary_of(path):
+    """Auxiliary target -> its values of a run directory. Raises SerError for a file that says something else."""
+    path = Path(path) / AUXILIARY
+    if not path.is_file():
+        return {}
+    found = read_json(path, dict)
+    for name, values in found.items():
+        if not isinstance(values, list) or len(values) < 2 or not all(isinstance(value, str) for value in values):
+            raise SerError(f"{path}: '{name}' must be a list of at least two values")
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _what_instead(path):

@@ -153,7 +153,7 @@ def one_run(job, path, reason, resume=False, offer_small=False):
     if not job.world.is_main:
         return _train_and_test(job, trainer, resume)
     with trainer.run as run:
-        run.write_facts(job.names, job.facts(), job.write_split)
+        run.write_facts(job.task, job.facts(), job.write_split)
         if not resume:
             run.create(job.config, environment(job.device, reason, job.world.size))
         log.info('run %s', path)
@@ -166,7 +166,7 @@ def _refuse_other_data(path, job):
     if not (path / 'data.json').is_file():
         return
     began = read_json(path / 'data.json', dict)
-    for name, now in (('digest', job.index.digest), ('split', job.split.digest), ('classes', list(job.names))):
+    for name, now in (('digest', job.digest), ('split', job.split.digest), ('classes', list(job.names))):
         if began.get(name) != now:
             raise SerError(f'{path}: began with other data ({name} {began.get(name)}, now {now}). Resume with the same '
                            'shards, or start a new run')

@@ -12,7 +12,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     global_step: int = 0
-    best_ua: float = -1.0
+    best_score: float = float('-inf')
     best_loss: float = float('inf')
     best_epoch: int = 0
     best_sha256: str = ''
@@ -24,7 +24,7 @@ class Progress:
     epoch_wait: float = 0.0
     epoch_clips: int = 0
     counters: dict = field(default_factory=dict)  # what the readers met: reason -> clips
-    top: list = field(default_factory=list)  # [[ua, -loss, global step of its checkpoint], ...], best first
+    top: list = field(default_factory=list)  # [[score, -loss, global step of its checkpoint], ...], best first
 
     def start_epoch(self, epoch):
         """Forget the running sums of the epoch before."""
@@ -32,9 +32,9 @@ class Progress:
         self.loss_sum = self.loss_weight = self.epoch_seconds = self.epoch_wait = 0.0
         self.epoch_clips = 0
 
-    def improves(self, ua, loss):
-        """Whether validation UA is the best so far; a tie goes to the lower loss."""
-        return ua > self.best_ua or (ua == self.best_ua and loss < self.best_loss)
+    def improves(self, score, loss):
+        """Whether the validation score (UA, or mean CCC) is the best so far; a tie goes to the lower loss."""
+        return score > self.best_score or (score == self.best_score and loss < self.best_loss)
 
 
 def snapshot(progress, network, ema, optimizers, schedule, identity):

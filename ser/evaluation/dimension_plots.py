@@ -1,0 +1,116 @@
+"""Pictures of a run that predicts dimensions: predictions against the truth, and learning curves.
+
+Drawn with matplotlib's object-oriented interface, so no global state is touched and no display is needed.
+"""
+
+import io
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ser.evaluation.dimension_words import with_interval
+from ser.evaluation.plots import BLUE, DPI, GREEN, GREY, ORANGE, shortened
+from ser.files import write_whole
+
+MOST_POINTS = 2000
+_COLUMNS = 3
+
+
+def _figure(width, height):
+    figure = Figure(figsize=(width, height), dpi=DPI, layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure, path):
+    image = io.BytesIO()
+    figure.savefig(image, format='png', bbox_inches='tight', pad_inches=0.15, facecolor='white')
+    write_whole(path, image.getvalue())
+
+
+def plot_scatter(predictions, per_dimension, path, title='Predictions'):
+    """Write predictions against the truth as a PNG, a panel per dimension: points, or their density above 2000 clips.
+
+    predictions: DimensionPredictions. per_dimension: as in test_metrics.json, for the CCC over each panel. Both axes
+    of a panel have one range, so that a right prediction lies on the diagonal.
+    """
+    size = len(predictions.names)
+    across = min(size, _COLUMNS)
+    down = -(-size // across)
+    figure = _figure(3.5 * across + (0.9 if len(predictions) > MOST_POINTS else 0), 3.6 * down + 0.7)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for panel in panels[size:]:
+        panel.remove()
+    for i, name in enumerate(predictions.names):
+        _panel(figure, panels[i], predictions.truth[:, i], predictions.predicted[:, i])
+        scores = per_dimension[name]
+        panels[i].set_title(f"{shortened(name)}: CCC {with_interval(scores['ccc'], scores['ccc_interval'])}",
+                            fontsize=10, parse_math=False)
+    for panel in panels[:size:across]:
+        panel.set_ylabel('predicted')
+    right = Line2D([], [], color='black', linewidth=1, linestyle='--')
+    figure.legend([right], ['predicted = truth'], loc='outside lower center', frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    _save(figure, path)
+
+
+def _panel(figure, axes, truth, predicted):
+    low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
+    margin = 0.05 * (high - low) or 1
+    low, high = low - margin, high + margin
+    if len(truth) > MOST_POINTS:
+        cells = axes.hexbin(truth, predicted, gridsize=36, extent=(low, high, low, high), bins='log', mincnt=1,
+                            cmap='viridis_r', linewidths=0.1)
+        bar = figure.colorbar(cells, ax=axes, shrink=0.8, pad=0.02)
+        bar.set_label('clips')
+        bar.outline.set_visible(False)
+    else:
+        axes.scatter(truth, predicted, s=16 if len(truth) < 500 else 8, color=BLUE, linewidths=0,
+                     alpha=0.55 if len(truth) < 500 else 0.35)
+    axes.plot([low, high], [low, high], color='black', linewidth=1, linestyle='--')
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel='truth', aspect='equal')
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=5))
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(color='#DDDDDD', linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def plot_curves(history, path, title='Learning curves'):
+    """Write learning curves as a PNG: losses, validation mean CCC with the best epoch marked, learning rate.
+
+    history: dimension_files.read_history, of at least one epoch; NaN leaves a gap.
+    """
+    columns, epochs = history.columns, history.columns['epoch']
+    style = {'marker': 'o', 'markersize': 5 if len(epochs) < 4 else 3, 'linewidth': 1.6}
+    figure = _figure(7.2, 7.4)
+    loss, ccc, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
+    loss.plot(epochs, columns['train_loss'], color=BLUE, label='training', **style)
+    loss.plot(epochs, columns['valid_loss'], color=ORANGE, linestyle='--', label='validation', **style)
+    loss.set_ylabel('loss')
+    loss.legend(frameon=False)
+    ccc.plot(epochs, columns['valid_ccc'], color=GREEN, **style)
+    ccc.set_ylabel('validation mean CCC')
+    value = columns['valid_ccc'][np.flatnonzero(epochs == history.best_epoch)[-1]]
+    ccc.plot([history.best_epoch], [value], marker='*', markersize=13, color='black', linestyle='none',
+             label=f'kept: epoch {history.best_epoch}, {value:z.2f}')
+    ccc.legend(frameon=False, loc='lower right')
+    rate.plot(epochs, columns['lr'], color=GREY, **style)
+    rate.set_ylabel('learning rate')
+    if np.nanmin(columns['lr'], initial=np.inf) > 0:
+        rate.set_yscale('log')
+    rate.set_xlabel('epoch')
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if len(epochs) == 1:
+        rate.set_xlim(epochs[0] - 1, epochs[0] + 1)
+    for axes in (loss, ccc, rate):
+        axes.axvline(history.best_epoch, color='black', linewidth=0.8, linestyle=':')
+        axes.spines[['top', 'right']].set_visible(False)
+        axes.grid(axis='y', color='#DDDDDD', linewidth=0.7)
+        axes.set_axisbelow(True)
+    figure.align_ylabels()
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    _save(figure, path)
