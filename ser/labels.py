@@ -164,8 +164,8 @@ def _mapped(wanted, merged, counts):
                for label, name in wanted.items()}
     missing = {name for name in merged.values() if name is not None and name not in mapping}
     if missing:
-        raise SerError(f'data.labels: says nothing of {", ".join(ordered(missing))}. Map each to a class, or to null to '
-                       'drop it')
+        raise SerError(f'data.labels: says nothing of {", ".join(ordered(missing))}. Map each to a class, or to null '
+                       'to drop it')
     return ordered({name for name in mapping.values() if name}), mapping
 
 

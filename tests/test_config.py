@@ -108,6 +108,7 @@ def test_shards_per_part_choose_the_given_protocol_unless_one_is_named():
 
 
 BAD_VALUES = [
+    ('data.labels=sevn', "Did you mean 'seven'"),
     ('features.cqt.hop_lenght=3', "unknown key 'features.cqt.hop_lenght'. Did you mean 'hop_length'? Allowed: engine"),
     ('modl.kind=x', "unknown key 'modl'. Did you mean 'model'?"),
     ('features.cqt.hop_length=true', 'features.cqt.hop_length is True: a number is wanted, not a boolean'),
@@ -116,7 +117,7 @@ BAD_VALUES = [
     ('training.optimizer.kind=adanw', "training.optimizer: unknown kind 'adanw'. Did you mean 'adamw'? Allowed: adam,"),
     ('training.loss={kind: focal, gama: 3}', "unknown key 'training.loss.gama'. Did you mean 'gamma'?"),
     ('training.loss.class_weights=invers', "Did you mean 'inverse'?"),
-    ('data.labels=[a, no]', "data.labels is ['a', False]: should be 'auto', or should be text"),
+    ('data.labels=[a, no]', "data.labels is ['a', False]: should be 'auto', 'shared', 'all8'"),
     ('run.device=gpu', "run.device is 'gpu': should be 'auto', 'cpu', 'cuda' or 'mps'"),
     ('training=3', 'training is 3: a mapping is wanted'),
     ('data=5', 'data is 5: a mapping is wanted'),

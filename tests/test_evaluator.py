@@ -72,10 +72,10 @@ def test_other_shards_are_one_test_part(run, others):
     assert metrics['speaker_disjoint'] is True and metrics['n_speakers'] == 5
     assert metrics['protocol'] == 'other shards: test-00000.tar ... test-00005.tar, 6 files'
     assert metrics['protocol_kind'] == 'other-shards' and not metrics['synthetic']
-    assert '10 clips labelled bored left out: no class of this run' in metrics['notes']
+    assert '10 clips labelled boredom left out: no class of this run' in metrics['notes']
     assert any('over 0.5 s scored by the mean of windows' in note for note in metrics['notes'])
     assert not any('LEAK' in note for note in metrics['notes'])
-    assert json.loads((out / 'data.json').read_text())['dropped'] == {'bored': 10}
+    assert json.loads((out / 'data.json').read_text())['dropped'] == {'boredom': 10}
     assert 'on other shards' in (out / 'README.md').read_text()
     # The run itself is as it was.
     assert json.loads((run / 'test_metrics.json').read_text())['protocol_kind'] == 'speaker'

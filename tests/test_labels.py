@@ -1,7 +1,7 @@
 import pytest
 
 from ser.errors import SerError
-from ser.labels import ALIASES, CANONICAL, canonical, label_set, misspelt, ordered
+from ser.labels import ALIASES, CANONICAL, NAMED_SETS, canonical, choose_classes, misspelt, ordered
 
 
 def test_aliases_become_canonical_and_others_are_lower_cased():
@@ -32,19 +32,75 @@ def test_order_is_canonical_first_then_alphabetical():
     assert ordered(['zeal', 'disgust', 'boredom', 'neutral']) == ('neutral', 'disgust', 'boredom', 'zeal')
 
 
-def test_label_set_takes_all_labels_or_counts_what_it_drops():
-    names, dropped = label_set(['happy', 'sad', 'sad', 'calm'])
-    assert names == ('calm', 'happy', 'sad') and not dropped
-    names, dropped = label_set(['happy', 'sad', 'sad', 'calm'], ('sad', 'happiness'))
-    assert names == ('sad', 'happy') and dropped == {'calm': 1}
+LABELS = ['neutral', 'calm', 'happy', 'sad', 'excited', 'zeal', 'happy']
+CORPORA = ['a', 'a', 'b', 'a', 'b', 'b', 'a']
 
 
-@pytest.mark.parametrize(('labels', 'wanted', 'message'), [
-    (['happy', 'sad'], ('happy', 'angre'), "no clip is labelled 'angre'"),
-    (['happy', 'sad'], ('happy', 'joy'), 'named twice'),
-    (['happy', 'happy'], 'auto', r'only one class \(happy\) among 2 clips'),
-    (['happy', 'sad'], ('happy',), 'only one class'),
+def chosen(wanted='auto', merge=None, drop=()):
+    found = choose_classes(LABELS, CORPORA, wanted, merge, drop)
+    return found.names, {label: name for label, name in found.class_of.items() if label != name}
+
+
+@pytest.mark.parametrize(('wanted', 'names', 'moved'), [
+    ('auto', ('neutral', 'calm', 'happy', 'sad', 'excited', 'zeal'), {}),
+    ('all8', ('neutral', 'calm', 'happy', 'sad'), {'excited': None, 'zeal': None}),
+    ('seven', ('neutral', 'happy', 'sad'), {'calm': 'neutral', 'excited': None, 'zeal': None}),
+    ('six', ('neutral', 'happy', 'sad'), {'calm': 'neutral', 'excited': None, 'zeal': None}),
+    ('four', ('neutral', 'happy', 'sad'), {'calm': None, 'excited': None, 'zeal': None}),
+    ('iemocap4', ('neutral', 'happy', 'sad'), {'calm': None, 'excited': None, 'zeal': None}),
+    (('sad', 'happiness'), ('sad', 'happy'), {'neutral': None, 'calm': None, 'excited': None, 'zeal': None}),
 ])
-def test_unusable_label_sets_are_refused(labels, wanted, message):
-    with pytest.raises(SerError, match=message):
-        label_set(labels, wanted)
+def test_label_sets(wanted, names, moved):
+    assert chosen(wanted) == (names, moved)
+
+
+def test_named_sets_are_those_of_the_field():
+    assert {name: len(found.names) for name, found in NAMED_SETS.items()} == {
+        'all8': 8, 'seven': 7, 'six': 6, 'four': 4, 'iemocap4': 4}
+    assert NAMED_SETS['all8'].names == CANONICAL and 'calm' not in NAMED_SETS['seven'].names
+    assert NAMED_SETS['iemocap4'].names == ('neutral', 'happy', 'angry', 'sad')
+    assert not any('excited' in found.merge for found in NAMED_SETS.values())
+
+
+def test_merging_comes_first_and_dropping_wins():
+    assert chosen('four', {'exc': 'happiness'})[1] == {'calm': None, 'excited': 'happy', 'zeal': None}
+    assert chosen('auto', {'calm': 'neutral'}, ('zeal', 'sad'))[0] == ('neutral', 'happy', 'excited')
+    assert chosen('auto', {'zeal': 'happy'}, ('zeal',))[1] == {'zeal': None}
+    # A label that this corpus happens not to have may be spoken of; its spelling is known.
+    assert chosen('auto', {'fearful': 'sad'}, ('contempt',))[1] == {}
+
+
+def test_shared_labels_are_those_of_every_corpus():
+    names, moved = chosen('shared', {'excited': 'happy', 'zeal': 'sad'})
+    assert names == ('happy', 'sad') and moved['neutral'] is None and moved['zeal'] == 'sad'
+
+
+def test_a_mapping_names_every_label_and_null_drops():
+    names, moved = chosen({'neutral': 'rest', 'calm': 'rest', 'happy': 'happiness', 'sad': None, 'excited': 'happy',
+                           'zeal': 'fervour'})
+    assert names == ('happy', 'fervour', 'rest')
+    assert moved == {'neutral': 'rest', 'calm': 'rest', 'sad': None, 'excited': 'happy', 'zeal': 'fervour'}
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    ({'wanted': ('happy', 'angre')}, "no clip is labelled 'angre'"),
+    ({'wanted': ('happy', 'joy')}, 'named twice'),
+    ({'wanted': ('happy', 'zael')}, "no clip is labelled 'zael'.*Did you mean 'zeal'"),
+    ({'wanted': ('happy',)}, r'only one class \(happy\) among 7 clips.*Labels present: neutral 1, calm 1, happy 2'),
+    ({'wanted': 'shared'}, 'the corpora have happy in common.*a: neutral, calm, happy, sad; b: happy, excited, zeal'),
+    ({'wanted': {'neutral': 'x', 'happy': 'y'}}, 'data.labels: says nothing of calm, sad, excited, zeal'),
+    ({'wanted': dict.fromkeys(LABELS)}, r'only one class \(none\)'),
+    ({'wanted': dict.fromkeys(LABELS, ' ')}, 'empty emotion label'),
+    ({'wanted': {'neutrl': 'x'}}, "data.labels: no clip is labelled 'neutrl'.*Did you mean 'neutral'"),
+    ({'merge': {'clam': 'neutral'}}, "data.merge: no clip is labelled 'clam'.*Did you mean 'calm'"),
+    ({'drop': ('zael',)}, "data.drop: no clip is labelled 'zael'.*Did you mean 'zeal'"),
+])
+def test_what_does_not_fit_is_refused_in_one_line(options, message):
+    with pytest.raises(SerError, match=message) as error:
+        chosen(**options)
+    assert '\n' not in str(error.value)
+
+
+def test_shared_labels_need_several_corpora():
+    with pytest.raises(SerError, match=r'there is only one \(ravdess\)'):
+        choose_classes(['happy', 'sad'], ['ravdess'] * 2, 'shared')

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ser.config.training import CccLoss as CccConfig
 from ser.config.training import CrossEntropyLoss, FocalLoss
 from ser.errors import SerError
-from ser.training.losses import Loss, class_weights
+from ser.training.losses import CccLoss, Loss, class_weights
 
 NAMES = ('neutral', 'happy', 'sad')
 COUNTS = [10, 30, 20]
@@ -87,3 +88,64 @@ def test_sums_over_pieces_equal_the_whole():
     total = sum(loss.total(logits[s], targets[s], weights[s]) for s in pieces)
     weight = sum(loss.weight(targets[s], weights[s]) for s in pieces)
     assert torch.allclose(total / weight, mean(loss, logits, targets, weights))
+
+
+def test_a_clip_of_an_unknown_class_counts_nothing():
+    logits, targets, weights = batch()
+    loss = Loss(CrossEntropyLoss(class_weights='inverse', label_smoothing=0.1), NAMES, COUNTS)
+    some = torch.where(torch.arange(12) % 3 == 0, -1, targets)
+    known = some >= 0
+    assert torch.allclose(loss.total(logits, some, weights), loss.total(logits[known], targets[known], weights[known]))
+    assert loss.weight(some, weights) == loss.weight(targets[known], weights[known])
+    assert loss.total(logits, torch.full((12,), -1), weights) == 0
+
+
+@pytest.mark.parametrize('config', [CrossEntropyLoss(label_smoothing=0.1, class_weights='inverse'),
+                                    FocalLoss(gamma=2.0, class_weights='inverse')])
+def test_certain_votes_are_the_label(config):
+    logits, targets, weights = batch()
+    mix = SimpleNamespace(permutation=torch.arange(12).flip(0), share=torch.tensor(0.3))
+    loss, votes = Loss(config, NAMES, COUNTS), functional.one_hot(targets, 3).float()
+    assert torch.allclose(loss.total(logits, votes, weights, mix), loss.total(logits, targets, weights, mix))
+    assert torch.allclose(loss.weight(votes, weights, mix), loss.weight(targets, weights, mix))
+
+
+def test_votes_give_the_expected_loss_over_them():
+    logits, _, weights = batch(n=2)
+    votes = torch.tensor([[.5, .5, 0], [0, .25, .75]])
+    log = logits.log_softmax(1)
+    expected = (-(.5 * log[0, 0] + .5 * log[0, 1]) - (.25 * log[1, 1] + .75 * log[1, 2])) / 2
+    assert torch.allclose(mean(Loss(CrossEntropyLoss(), NAMES, COUNTS), logits, votes, weights), expected)
+
+
+def ccc(truth, predicted):
+    """Lin's definition, one dimension."""
+    covariance = ((truth - truth.mean()) * (predicted - predicted.mean())).mean()
+    spread = truth.var(correction=0) + predicted.var(correction=0)
+    return 2 * covariance / (spread + (truth.mean() - predicted.mean()) ** 2)
+
+
+def test_ccc_is_the_definition_and_padding_counts_nothing():
+    generator = torch.Generator().manual_seed(0)
+    truth, predicted = torch.randn(9, 2, generator=generator), torch.randn(9, 2, generator=generator)
+    weights = torch.tensor([1.0] * 8 + [0.0])
+    loss = CccLoss(CccConfig())
+    expected = 1 - torch.stack([ccc(truth[:8, i], predicted[:8, i]) for i in (0, 1)]).mean()
+    assert torch.allclose(loss.total(predicted, truth, weights) / loss.weight(truth, weights), expected, atol=1e-6)
+    # One scale for both sides changes nothing.
+    assert torch.allclose(loss.total(3 * predicted + 5, 3 * truth + 5, weights), loss.total(predicted, truth, weights),
+                          atol=1e-4)
+    assert loss.total(truth, truth, weights).abs() < 1e-6
+    both = CccLoss(CccConfig(mse_weight=0.5))
+    squared = ((predicted - truth)[:8] ** 2).mean()
+    assert torch.allclose(both.total(predicted, truth, weights) / 8, expected + 0.5 * squared, atol=1e-6)
+
+
+def test_ccc_stays_finite_where_nothing_varies_and_mixes_targets_as_images():
+    loss, weights = CccLoss(CccConfig()), torch.ones(4)
+    constant = torch.zeros(4, 1, requires_grad=True)
+    loss.total(constant, torch.zeros(4, 1), weights).backward()
+    assert constant.grad.isfinite().all()
+    truth = torch.tensor([[0.0], [1.0], [2.0], [4.0]])
+    mix = SimpleNamespace(permutation=torch.tensor([3, 2, 1, 0]), share=torch.tensor(0.75))
+    assert loss.total(0.75 * truth + 0.25 * truth.flip(0), truth, weights, mix).abs() < 1e-6

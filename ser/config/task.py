@@ -11,7 +11,7 @@ class AuxiliaryTarget(Section):
     """Something else that a second head learns beside the emotion."""
 
     key: str | None = None
-    """JSON key of each sample that holds it; null is the target's own name. A clip without it is ignored by this head."""
+    """JSON key of each sample that holds it; null is the target's own name. This head ignores clips without it."""
     weight: NonNegative = 0.3
     """How much its loss counts beside the emotion's, whose weight is 1."""
     class_weights: Literal['none', 'inverse', 'sqrt_inverse'] | dict[str, Positive] = 'none'

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import Counter
 from pathlib import Path
 
 from ser.config.load import load_config
@@ -52,6 +51,7 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
     """
     from ser.shards.index import build_index
+    from ser.shards.labelling import label_index
     from ser.training.device import choose_device
 
     run = Path(run)
@@ -61,10 +61,9 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     config, names = open_run(run)
     data, evaluation = _settings(run, config, patterns, assignments)
     device, reason = choose_device(device)
-    index = build_index(data)
+    labelled = label_index(build_index(data), data, names)
+    index, dropped, rows = labelled.index, labelled.dropped, labelled.rows()
     out = _folder(run, out, index)
-    rows = [number for number, row in enumerate(index.rows) if row.emotion in names]
-    dropped = Counter(row.emotion for row in index.rows if row.emotion not in names)
     if not rows:
         raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
                        f'Their labels: {", ".join(ordered(dropped))}')
@@ -74,7 +73,7 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     metrics = score(predictions, facts, evaluation)
     predictions.write_csv(out / 'predictions.csv')
     write_json(out / 'labels.json', list(names))
-    write_json(out / 'data.json', _provenance(run, index, rows, dropped, facts))
+    write_json(out / 'data.json', _provenance(run, labelled, rows, facts))
     write_scores(out, metrics, names, metrics['protocol'], _card(metrics, run.resolve().name))
     return metrics, out
 
@@ -131,6 +130,7 @@ def _predict(run, index, rows, data, evaluation, device):
     from ser.training.distributed import World
     from ser.training.finish import predict_part
     from ser.training.rebuild import load_run
+    from ser.training.task import Head
 
     config, names, model = load_run(run)
     plan = EvaluationPlan(rows, evaluation.batch_size)
@@ -139,9 +139,9 @@ def _predict(run, index, rows, data, evaluation, device):
         # Before the model goes to the device: workers fork.
         stream.start()
         counting = _Counting(stream)
-        predictions = predict_part(model.to(device), index, rows, names, counting, World(), device,
+        predictions = predict_part(model.to(device), index, rows, (Head('emotion', names),), counting, World(), device,
                                    network_dtype(config.training.precision, device))
-    return predictions, counting.windowed
+    return predictions['emotion'], counting.windowed
 
 
 def _notes(index, dropped, windowed, data):
@@ -166,10 +166,11 @@ def _facts(run, config, names, index, rows, notes):
                  synthetic='demo' in corpora, best_epoch=read_history(run).best_epoch)
 
 
-def _provenance(run, index, rows, dropped, facts):
-    return {'run': run.resolve().name, 'digest': index.digest,
+def _provenance(run, labelled, rows, facts):
+    index = labelled.index
+    return {'run': run.resolve().name, 'digest': labelled.digest,
             'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in index.shards],
-            'clips': len(rows), 'dropped': dict(dropped), 'ignored_members': dict(index.ignored),
+            'clips': len(rows), 'dropped': dict(labelled.dropped), 'ignored_members': dict(index.ignored),
             'protocol_kind': facts.protocol_kind, 'protocol': facts.protocol,
             'speaker_disjoint': facts.speaker_disjoint, 'notes': list(facts.notes), 'synthetic': facts.synthetic}
 

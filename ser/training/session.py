@@ -195,17 +195,21 @@ def _train_and_test(job, trainer, resume):
 def _tell(metrics, path):
     for line in summary_lines(metrics):
         log.info(line)
-    log.info('report: %s, %s', path / 'README.md', path / 'confusion_matrix.png')
+    picture = 'scatter.png' if metrics.get('task') == 'dimensions' else 'confusion_matrix.png'
+    log.info('report: %s, %s', path / 'README.md', path / picture)
 
 
 def _describe(job):
     facts = job.facts()
-    log.info('classes: %s', ', '.join(job.names))
+    regression = job.config.task.kind == 'dimensions'
+    log.info('%s: %s', 'dimensions' if regression else 'classes', ', '.join(job.names))
+    for target, values in job.task.auxiliary.items():
+        log.info('auxiliary %s: %s', target, ', '.join(values))
     for part in PARTS:
         members = facts['parts'][part]
         log.info('%s: %s, %s', part, counted(members['clips'], 'clip'), who(members))
     renamed = {(row.raw_label.strip(), row.emotion) for row in job.index.rows
-               if row.raw_label.strip().lower() != row.emotion}
+               if row.emotion and not regression and row.raw_label.strip().lower() != row.emotion}
     if renamed:
         log.info('labels renamed: %s', ', '.join(f'{given} -> {name}' for given, name in sorted(renamed)))
     for reason, count in sorted(job.index.ignored.items()):

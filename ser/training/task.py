@@ -53,8 +53,8 @@ class Head:
 class Task:
     """What a run learns of each clip.
 
-    heads: the main one first. labels: the names of the index rows' labels, which protocols divide: classes, or strata of
-    the dimensions. columns: further targets for readers, name -> array with a row for each row of the index.
+    heads: the main one first. labels: the names of the index rows' labels, which protocols divide: classes, or strata
+    of the dimensions. columns: further targets for readers, name -> array with a row for each row of the index.
     """
 
     config: object
@@ -127,8 +127,8 @@ def make_task(labelled, config, train_rows):
 
 def _check_name(name):
     if not name.isidentifier() or name in ('emotion', 'votes', 'dimensions') or hasattr(nn.ModuleDict, name):
-        raise SerError(f"task.auxiliary: '{name}' cannot name a target. Take a plain word other than emotion, votes and "
-                       'dimensions, and say with `key` which JSON key it is')
+        raise SerError(f"task.auxiliary: '{name}' cannot name a target. Take a plain word other than emotion, votes "
+                       'and dimensions, and say with `key` which JSON key it is')
 
 
 def _scale(values, names):
