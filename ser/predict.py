@@ -1,4 +1,4 @@
-"""`ser predict FILE...`: the probability of each class for audio files, from a trained run."""
+"""`ser predict FILE...`: the probability of each class (or the dimensions) of audio files, from a trained run."""
 
 import sys
 
@@ -31,13 +31,14 @@ def _body(args):
     from ser.inference.recordings import find_recordings
 
     recordings = find_recordings(args.files)
-    from ser.inference.predictor import FORMATS, Predictor, trained_on_synthetic_speech
+    from ser.inference.predictor import Predictor, trained_on_synthetic_speech
 
     log_to_terminal(quiet=True)
     predictor = Predictor(args.model, args.device)
     bad = []
     shape = args.format or ('table' if sys.stdout.isatty() else 'jsonl')
-    for line in FORMATS[shape](_watched(predictor.predict(recordings), len(recordings), shape, bad), predictor.names):
+    results = _watched(predictor.predict(recordings), len(recordings), shape, bad)
+    for line in predictor.formats[shape](results, predictor.names):
         print(line, flush=True)
     if trained_on_synthetic_speech(args.model):
         print('note: this model was trained on synthetic speech; what it says of real voices means nothing',

@@ -133,4 +133,4 @@ def test_predictions_are_those_of_the_files_command(run, others):
     for member, result in zip(members, predictor.predict([Named(out / member.name) for member in members]),
                               strict=True):
         row = rows[member.name[:-5]]
-        assert result.probabilities == pytest.approx([float(row[name]) for name in predictor.names], abs=1e-5)
+        assert result.values == pytest.approx([float(row[name]) for name in predictor.names], abs=1e-5)

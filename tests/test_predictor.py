@@ -1,8 +1,5 @@
 """A run's model over files: the same numbers as the run, whatever the batch, in order."""
 
-import csv
-import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +7,10 @@ import pytest
 import soundfile
 
 from ser.errors import SerError
-from ser.inference.predictor import FORMATS, Predictor, Result, trained_on_synthetic_speech
+from ser.inference.predictor import Predictor, trained_on_synthetic_speech
 from ser.inference.recordings import Named, read_recording
 from ser.shards.reader import windows
 from tests.tiny_run import MAX_SECONDS, tiny_run  # noqa: F401
-
-NAMES = ('neutral', 'key, or "file"')
-RESULTS = [Result('a.wav', np.array([0.25, 0.75])), Result('b\n.wav', error='empty file'),
-           Result('c\udcff.wav', np.array([0.875, 0.125]))]
 
 
 @pytest.fixture(scope='module')
@@ -37,8 +30,8 @@ def test_files_give_the_probabilities_of_predictions_csv(tiny_run, predictor):  
     assert any(n > MAX_SECONDS * 16000 for n in lengths) and any(n < MAX_SECONDS * 16000 for n in lengths)
     for row, result in zip(rows, results, strict=True):
         expected = [float(row[name]) for name in predictor.names]
-        assert result.probabilities == pytest.approx(expected, abs=1e-5)
-        assert predictor.names[result.probabilities.argmax()] == row['predicted']
+        assert result.values == pytest.approx(expected, abs=1e-5)
+        assert predictor.names[result.values.argmax()] == row['predicted']
         assert result.file == str(tiny_run.clips[row['key']])
 
 
@@ -47,11 +40,11 @@ def test_no_result_depends_on_batch_mates_or_batch_size(tiny_run, predictor):  #
     together = list(predictor.predict(files))
     for recording, result in zip(files, together, strict=True):
         alone, = predictor.predict([recording])
-        assert alone.probabilities == pytest.approx(result.probabilities, abs=1e-6)
+        assert alone.values == pytest.approx(result.values, abs=1e-6)
     backwards = list(predictor.predict(files[::-1]))[::-1]
     for one, other in zip(together, backwards, strict=True):
         assert one.file == other.file
-        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+        assert one.values == pytest.approx(other.values, abs=1e-6)
 
 
 def test_bad_files_keep_their_place_and_long_ones_span_batches(tiny_run, predictor, tmp_path):  # noqa: F811
@@ -63,11 +56,11 @@ def test_bad_files_keep_their_place_and_long_ones_span_batches(tiny_run, predict
     results = list(predictor.predict([*named(order), Named(tmp_path / 'gone', 'no such file')]))
     assert [bool(result.error) for result in results] == [True, False, False, False, True, True]
     assert results[-1].error == 'no such file'
-    assert results[1].probabilities == pytest.approx(results[3].probabilities, abs=1e-6)
+    assert results[1].values == pytest.approx(results[3].values, abs=1e-6)
     pieces = windows(read_recording(tmp_path / 'long.wav', 16000), MAX_SECONDS, 16000)
     assert len(pieces) == 41 > predictor.config.evaluation.batch_size
-    mean = np.mean([predictor.probabilities([piece])[0] for piece in pieces], axis=0)
-    assert results[2].probabilities == pytest.approx(mean, abs=1e-6)
+    mean = np.mean([predictor.values([piece])[0] for piece in pieces], axis=0)
+    assert results[2].values == pytest.approx(mean, abs=1e-6)
 
 
 def test_results_come_as_soon_as_they_are_known(tiny_run, predictor, tmp_path):  # noqa: F811
@@ -89,7 +82,7 @@ def test_silence_and_a_single_sample_have_finite_answers(predictor, tmp_path):
     for name, samples in (('silence.wav', np.zeros(16000)), ('click.wav', np.array([0.5]))):
         soundfile.write(tmp_path / name, samples, 16000)
         result, = predictor.predict(named([tmp_path / name]))
-        assert result.probabilities.sum() == pytest.approx(1)
+        assert result.values.sum() == pytest.approx(1)
 
 
 def test_a_model_that_diverged_is_refused(predictor):
@@ -99,37 +92,9 @@ def test_a_model_that_diverged_is_refused(predictor):
     try:
         weight.data.fill_(float('nan'))
         with pytest.raises(SerError, match='not finite'):
-            predictor.probabilities([np.ones(100, np.int16)])
+            predictor.values([np.ones(100, np.int16)])
     finally:
         weight.data.copy_(kept)
-
-
-def test_json_lines():
-    lines = [json.loads(line) for line in FORMATS['jsonl'](RESULTS, NAMES)]
-    assert lines[0] == {'file': 'a.wav', 'emotion': NAMES[1], 'confidence': 0.75,
-                        'probabilities': {'neutral': 0.25, NAMES[1]: 0.75}}
-    assert lines[1] == {'file': 'b\n.wav', 'error': 'empty file'}
-    assert lines[2]['emotion'] == 'neutral'
-    assert all('\n' not in line and line.isascii() for line in FORMATS['jsonl'](RESULTS, NAMES))
-
-
-def test_csv_is_read_back():
-    text = '\n'.join(FORMATS['csv'](RESULTS, NAMES)) + '\n'
-    rows = list(csv.reader(io.StringIO(text, newline='')))
-    assert rows[0] == ['file', 'emotion', 'confidence', 'error', *NAMES]
-    assert rows[1] == ['a.wav', NAMES[1], '0.75', '', '0.25', '0.75']
-    assert rows[2] == ['b\n.wav', '', '', 'empty file', '', '']
-    assert rows[3][0] == 'c\\udcff.wav'
-    text.encode('utf-8')
-
-
-def test_the_table_lists_bad_files_after_the_good():
-    lines = list(FORMATS['table'](RESULTS, NAMES))
-    assert lines[0].split()[:3] == ['file', 'emotion', 'confidence']
-    assert lines[2].split()[-3:] == ['%', '25.0', '75.0']
-    assert lines[3].startswith('c\\udcff.wav  neutral')
-    assert lines[4:] == ['b .wav: empty file']
-    assert list(FORMATS['table'](RESULTS[1:2], NAMES)) == ['b .wav: empty file']
 
 
 def test_synthetic_training_speech_is_known_from_the_run(tmp_path):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ser.config.load import load_config
 from ser.errors import SerError
+from ser.evaluation import dimension_card, dimension_files, dimension_report
 from ser.evaluation.card import protocol_lines, score_lines
+from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.report import evaluate_run, pool_folds, score, write_scores
 from ser.evaluation.run_files import Facts, read_history
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
@@ -51,7 +53,6 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
     """
     from ser.shards.index import build_index
-    from ser.shards.labelling import label_index
     from ser.training.device import choose_device
 
     run = Path(run)
@@ -61,21 +62,39 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     config, names = open_run(run)
     data, evaluation = _settings(run, config, patterns, assignments)
     device, reason = choose_device(device)
-    labelled = label_index(build_index(data), data, names)
+    labelled, heads, columns = _wanted(run, names, build_index(data), data)
     index, dropped, rows = labelled.index, labelled.dropped, labelled.rows()
     out = _folder(run, out, index)
     if not rows:
         raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
                        f'Their labels: {", ".join(ordered(dropped))}')
     log.info('device %s: %s', device, reason)
-    predictions, windowed = _predict(run, index, rows, data, evaluation, device)
-    facts = _facts(run, config, names, index, rows, _notes(index, dropped, windowed, data))
-    metrics = score(predictions, facts, evaluation)
+    predictions, windowed = _predict(run, labelled, (heads, columns), data, evaluation, device)
+    facts = _facts(run, config, labelled.names, index, rows, _notes(index, dropped, windowed, data))
+    regression = config.task.kind == 'dimensions'
+    metrics = (dimension_report.score if regression else score)(predictions, facts, evaluation)
     predictions.write_csv(out / 'predictions.csv')
     write_json(out / 'labels.json', list(names))
     write_json(out / 'data.json', _provenance(run, labelled, rows, facts))
-    write_scores(out, metrics, names, metrics['protocol'], _card(metrics, run.resolve().name))
+    card = _card(metrics, run.resolve().name)
+    if regression:
+        dimension_report.write_scores(out, metrics, predictions, metrics['protocol'], card)
+    else:
+        write_scores(out, metrics, names, metrics['protocol'], card)
     return metrics, out
+
+
+def _wanted(run, names, index, data):
+    """(Labelled, heads, columns) of the clips that a run can be scored on: of its classes, or with its dimensions."""
+    from ser.shards.labelling import label_index
+    from ser.shards.targets import dimension_column, stratified
+    from ser.training.task import main_head
+
+    heads = (main_head(names, dimension_files.read_task(run)),)
+    if heads[0].scale is None:
+        return label_index(index, data, names), heads, {}
+    column = dimension_column(index, names)
+    return stratified(index, column), heads, {'dimensions': column}
 
 
 def _settings(run, config, patterns, assignments):
@@ -122,26 +141,30 @@ class _Counting:
             yield batch
 
 
-def _predict(run, index, rows, data, evaluation, device):
-    """(Predictions, clips cut into windows) of the run's model for row numbers of an index."""
+def _predict(run, labelled, wanted, data, evaluation, device):
+    """(predictions of the main head, clips cut into windows) of the run's model for the rows of a Labelled.
+
+    wanted: the heads and the columns that hold their targets.
+    """
     from ser.shards.plan import EvaluationPlan
     from ser.shards.stream import EvaluationStream, resolve_workers
     from ser.training.device import network_dtype
     from ser.training.distributed import World
     from ser.training.finish import predict_part
     from ser.training.rebuild import load_run
-    from ser.training.task import Head
 
-    config, names, model = load_run(run)
+    config, _, model = load_run(run)
+    heads, columns = wanted
+    index, rows = labelled.index, labelled.rows()
     plan = EvaluationPlan(rows, evaluation.batch_size)
     workers = resolve_workers(data.workers, plan.steps, on_cpu=device.type == 'cpu')
-    with EvaluationStream(index, plan, data, names, workers=workers) as stream:
+    with EvaluationStream(index, plan, data, labelled.names, workers=workers, columns=columns) as stream:
         # Before the model goes to the device: workers fork.
         stream.start()
         counting = _Counting(stream)
-        predictions = predict_part(model.to(device), index, rows, (Head('emotion', names),), counting, World(), device,
+        predictions = predict_part(model.to(device), index, rows, heads, counting, World(), device,
                                    network_dtype(config.training.precision, device))
-    return predictions['emotion'], counting.windowed
+    return predictions[heads[0].target], counting.windowed
 
 
 def _notes(index, dropped, windowed, data):
@@ -158,12 +181,13 @@ def _facts(run, config, names, index, rows, notes):
     members = [index.rows[number] for number in rows]
     corpora = {row.metadata.get('corpus') for row in members}
     heard = heard_by(run, config, names, {corpus for corpus in corpora if isinstance(corpus, str)})
+    history = dimension_files.read_history if config.task.kind == 'dimensions' else read_history
     tars = [shard.name for shard in index.shards]
     listed = ', '.join(tars) if len(tars) <= 4 else f'{tars[0]} ... {tars[-1]}, {len(tars)} files'
     return Facts(protocol=f'other shards: {listed}', protocol_kind=KIND,
                  speaker_disjoint=speakers_disjoint(members, heard),
                  notes=(*overlap_notes(members, heard), *notes),
-                 synthetic='demo' in corpora, best_epoch=read_history(run).best_epoch)
+                 synthetic='demo' in corpora, best_epoch=history(run).best_epoch)
 
 
 def _provenance(run, labelled, rows, facts):
@@ -176,7 +200,11 @@ def _provenance(run, labelled, rows, facts):
 
 
 def _card(metrics, run_name):
-    lines = [f'# {run_name} on other shards', '', '## Score', '', *score_lines(metrics), '',
-             *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
-             '![Confusion matrix](confusion_matrix.png)', '', '## Protocol', '', *protocol_lines(metrics)]
+    if of_dimensions(metrics):
+        scores = [*dimension_card.score_lines(metrics), '', '![Labels and predictions](scatter.png)']
+    else:
+        table = markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN)
+        scores = [*score_lines(metrics), '', *table, '', '![Confusion matrix](confusion_matrix.png)']
+    lines = [f'# {run_name} on other shards', '', '## Score', '', *scores, '', '## Protocol', '',
+             *protocol_lines(metrics)]
     return '\n'.join(lines) + '\n'

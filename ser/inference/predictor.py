@@ -1,7 +1,5 @@
 """A trained model over audio files: one result per file, in the order given, bad files among them."""
 
-import csv
-import io
 import json
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,23 +9,23 @@ import numpy as np
 import torch
 
 from ser.errors import SerError
-from ser.evaluation.tables import text_table
+from ser.evaluation.dimension_files import read_task
+from ser.inference import dimension_formats, formats
 from ser.inference.recordings import BadRecording, read_recording
 from ser.shards.batch import padded_length
 from ser.shards.reader import windows
 from ser.training.device import choose_device, network_dtype
 from ser.training.evaluate import autocast
 from ser.training.rebuild import load_run
-
-FIXED_COLUMNS = ('file', 'emotion', 'confidence', 'error')
+from ser.training.task import main_head
 
 
 @dataclass(frozen=True)
 class Result:
-    """What is said of one file: probabilities float64 (C,) that sum to 1, or an error."""
+    """What is said of one file: float64 (C,) probabilities that sum to 1, or (D,) dimensions; or an error."""
 
     file: str
-    probabilities: np.ndarray | None = None
+    values: np.ndarray | None = None
     error: str | None = None
 
 
@@ -59,12 +57,14 @@ class _Queue:
 
 
 class Predictor:
-    """A run's model on a device. names: class names in index order."""
+    """A run's model on a device. names: classes in index order, or dimensions. formats: results as text, by name."""
 
     def __init__(self, run, device='auto'):
         """Raises SerError for a run that cannot be loaded and for a device that is not there."""
         self.device, _ = choose_device(device)
         self.config, self.names, model = load_run(run)
+        self._head = main_head(self.names, read_task(run))
+        self.formats = (formats if self._head.scale is None else dimension_formats).FORMATS
         self.model = model.to(self.device)
         self.dtype = network_dtype(self.config.training.precision, self.device)
         self.sample_rate = self.config.data.sample_rate
@@ -72,7 +72,7 @@ class Predictor:
     def predict(self, recordings):
         """Yield the Result of each of `recordings` (recordings.Named), in order.
 
-        A clip over data.max_seconds is cut into windows, one after the other, and its probabilities are their mean.
+        A clip over data.max_seconds is cut into windows, one after the other, and its values are their mean.
         Clips are batched; what is said of one does not depend on the others beyond float32 rounding.
         """
         queue, size = _Queue(), self.config.evaluation.batch_size
@@ -101,14 +101,14 @@ class Predictor:
 
     def _classify(self, queue, size):
         batch, queue.windows = queue.windows[:size], queue.windows[size:]
-        probabilities = self.probabilities([piece for _, piece in batch])
-        for (entry, _), row in zip(batch, probabilities, strict=True):
+        values = self.values([piece for _, piece in batch])
+        for (entry, _), row in zip(batch, values, strict=True):
             entry.sums += row
             entry.waiting -= 1
 
     @torch.inference_mode()
-    def probabilities(self, clips):
-        """float64 (B, C) of B clips, each int16 (n,) at `sample_rate`."""
+    def values(self, clips):
+        """float64 (B, C) probabilities or (B, D) dimensions of B clips, each int16 (n,) at `sample_rate`."""
         lengths = torch.tensor([len(clip) for clip in clips])
         waveforms = torch.zeros(len(clips), padded_length(int(lengths.max()), self.sample_rate), dtype=torch.int16)
         for row, clip in zip(waveforms, clips, strict=True):
@@ -118,7 +118,7 @@ class Predictor:
             logits = self.model.classify(views).logits
         if not logits.isfinite().all():
             raise SerError('the model answers with numbers that are not finite. Did its training diverge?')
-        return logits.float().cpu().double().softmax(1).numpy()
+        return self._head.values(logits.float().cpu()).numpy()
 
 
 def trained_on_synthetic_speech(run):
@@ -127,59 +127,3 @@ def trained_on_synthetic_speech(run):
         return json.loads((Path(run) / 'data.json').read_text(encoding='utf-8')).get('synthetic') is True
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def as_jsonl(results, names):
-    """A line per result as it comes: file, emotion, confidence, probabilities; or file, error."""
-    for result in results:
-        if result.error:
-            yield json.dumps({'file': result.file, 'error': result.error})
-            continue
-        shares = dict(zip(names, result.probabilities.tolist(), strict=True))
-        emotion, confidence = _likeliest(result, names)
-        yield json.dumps({'file': result.file, 'emotion': emotion, 'confidence': confidence, 'probabilities': shares})
-
-
-def as_csv(results, names):
-    """A header, then a line per result as it comes: file, emotion, confidence, error, one column per class."""
-    yield _csv_line([*FIXED_COLUMNS, *names])
-    for result in results:
-        if result.error:
-            yield _csv_line([result.file, '', '', result.error, *([''] * len(names))])
-        else:
-            yield _csv_line([result.file, *_likeliest(result, names), '', *map(repr, result.probabilities.tolist())])
-
-
-def as_table(results, names):
-    """Aligned columns for a terminal, percent; a bad file's line says so. Needs all results before the first line."""
-    rows, faults = [], []
-    for result in results:
-        if result.error:
-            faults.append(' '.join(f'{_shown(result.file)}: {result.error}'.split()))
-        else:
-            emotion, confidence = _likeliest(result, names)
-            rows.append((_shown(result.file), emotion, f'{100 * confidence:.1f} %',
-                         *(f'{100 * share:.1f}' for share in result.probabilities)))
-    if rows:
-        yield from text_table(('file', 'emotion', 'confidence', *names), rows, 'll' + 'r' * (1 + len(names)))
-    yield from faults
-
-
-FORMATS = {'table': as_table, 'jsonl': as_jsonl, 'csv': as_csv}
-
-
-def _likeliest(result, names):
-    best = int(result.probabilities.argmax())
-    return names[best], float(result.probabilities[best])
-
-
-def _csv_line(cells):
-    text = io.StringIO()
-    # The writer quotes line breaks only where its own line ending holds them: both, with the default one.
-    csv.writer(text).writerow([_shown(cell) for cell in cells])
-    return text.getvalue().removesuffix('\r\n')
-
-
-def _shown(cell):
-    """Text that any stream takes: a file name that is not UTF-8 shows its odd bytes escaped."""
-    return str(cell).encode('utf-8', 'backslashreplace').decode()

@@ -191,11 +191,11 @@ class Validation:
     text: str
 
 
-def heads_of_run(config, names, auxiliary, facts):
-    """The heads of a run that is there already: its Config, names, auxiliary values and task.json (or None)."""
-    if config.task.kind == 'dimensions':
-        return (Head('dimensions', names, (np.array(facts['mean']), np.array(facts['std']))),)
-    return (Head('emotion', names), *(Head(name, values, main=False) for name, values in auxiliary.items()))
+def main_head(names, facts):
+    """The main Head of a run that is there already, from its labels.json and task.json (None where there is none)."""
+    if facts is None:
+        return Head('emotion', names)
+    return Head('dimensions', names, (np.array(facts['mean']), np.array(facts['std'])))
 
 
 def validate(task, evaluated):

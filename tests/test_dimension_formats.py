@@ -1,0 +1,28 @@
+import csv
+import io
+import json
+
+import numpy as np
+
+from ser.inference.dimension_formats import FORMATS
+from ser.inference.predictor import Result
+
+NAMES = ('arousal', 'valence')
+RESULTS = [Result('a.wav', np.array([1.25, -0.5])), Result('b.wav', error='empty file')]
+
+
+def test_json_lines_hold_the_numbers_by_name():
+    lines = [json.loads(line) for line in FORMATS['jsonl'](RESULTS, NAMES)]
+    assert lines == [{'file': 'a.wav', 'dimensions': {'arousal': 1.25, 'valence': -0.5}},
+                     {'file': 'b.wav', 'error': 'empty file'}]
+
+
+def test_csv_is_read_back():
+    rows = list(csv.reader(io.StringIO('\n'.join(FORMATS['csv'](RESULTS, NAMES)))))
+    assert rows == [['file', 'error', *NAMES], ['a.wav', '', '1.25', '-0.5'], ['b.wav', 'empty file', '', '']]
+
+
+def test_the_table_lists_bad_files_last():
+    lines = list(FORMATS['table'](RESULTS[::-1], NAMES))
+    assert lines[0].split() == ['file', *NAMES] and lines[2].split() == ['a.wav', '1.25', '-0.50']
+    assert lines[3:] == ['b.wav: empty file'] == list(FORMATS['table'](RESULTS[1:], NAMES))
