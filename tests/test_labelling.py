@@ -21,6 +21,7 @@ def test_rows_say_their_class_and_dropped_ones_say_nothing(tmp_path):
     assert labelled.names == ('neutral', 'happy', 'sad')
     assert [row.emotion for row in labelled.index.rows] == ['neutral', 'neutral', 'happy', 'happy', 'sad', '']
     assert labelled.dropped == Counter(boredom=1) and labelled.rows() == [0, 1, 2, 3, 4]
+    assert list(labelled.left_out()) == ['1 clip labelled boredom']
     # What was read is known by its own digest; labels are the run's business.
     assert labelled.digest == index.digest != labelled.index.digest
 

@@ -90,8 +90,10 @@ def test_strata_are_thirds_of_the_known_rows_in_the_order_of_their_values(tmp_pa
     labelled = stratified(index, dimension_column(index, ('arousal', 'valence')))
     named = [row.emotion for row in labelled.index.rows]
     assert named == ['high', 'low', 'middle', 'low', 'middle', 'high', '']
-    assert (labelled.names, labelled.dropped, labelled.digest) == (STRATA, Counter(happy=1), index.digest)
+    assert (labelled.names, labelled.dropped, labelled.digest) == (
+        STRATA, Counter({'without a number for every dimension': 1}), index.digest)
     assert labelled.rows() == [0, 1, 2, 3, 4, 5]
+    assert list(labelled.left_out()) == ['1 clip without a number for every dimension']
 
 
 def test_too_few_known_rows_cannot_be_divided(tmp_path):

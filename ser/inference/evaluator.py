@@ -63,14 +63,14 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
     data, evaluation = _settings(run, config, patterns, assignments)
     device, reason = choose_device(device)
     labelled, heads, columns = _wanted(run, names, build_index(data), data)
-    index, dropped, rows = labelled.index, labelled.dropped, labelled.rows()
+    index, rows = labelled.index, labelled.rows()
     out = _folder(run, out, index)
     if not rows:
         raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
-                       f'Their labels: {", ".join(ordered(dropped))}')
+                       f'Their labels: {", ".join(ordered(labelled.dropped))}')
     log.info('device %s: %s', device, reason)
     predictions, windowed = _predict(run, labelled, (heads, columns), data, evaluation, device)
-    facts = _facts(run, config, labelled.names, index, rows, _notes(index, dropped, windowed, data))
+    facts = _facts(run, config, labelled.names, index, rows, _notes(labelled, windowed, data))
     regression = config.task.kind == 'dimensions'
     metrics = (dimension_report.score if regression else score)(predictions, facts, evaluation)
     predictions.write_csv(out / 'predictions.csv')
@@ -167,12 +167,12 @@ def _predict(run, labelled, wanted, data, evaluation, device):
     return predictions[heads[0].target], counting.windowed
 
 
-def _notes(index, dropped, windowed, data):
-    notes = [f'{counted(count, "clip")} labelled {label} left out: no class of this run'
-             for label, count in sorted(dropped.items())]
+def _notes(labelled, windowed, data):
+    notes = [f'{line} left out: no class of this run' if labelled.class_of else f'{line} left out'
+             for line in labelled.left_out()]
     if windowed:
         notes.append(f'{counted(windowed, "clip")} over {data.max_seconds:g} s scored by the mean of windows')
-    return [*notes, *index.notes]
+    return [*notes, *labelled.index.notes]
 
 
 def _facts(run, config, names, index, rows, notes):

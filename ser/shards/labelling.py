@@ -13,7 +13,7 @@ class Labelled:
     """An Index whose rows say the class of the run.
 
     index: `emotion` of a row is its class, or '' where its label is dropped. names: classes in index order.
-    dropped: label -> clips. class_of: label -> class, None where it is dropped. digest: of the Index as it was read.
+    dropped: label (or another reason) -> clips. class_of: label -> class, None where it is dropped. digest: of the Index as it was read.
     """
 
     index: Index
@@ -21,6 +21,12 @@ class Labelled:
     dropped: Counter
     class_of: dict
     digest: str
+
+    def left_out(self):
+        """A line per reason that clips have no class: '2 clips labelled calm'."""
+        for label, count in sorted(self.dropped.items()):
+            clips = f'{count} clip' if count == 1 else f'{count} clips'
+            yield f'{clips} {"labelled " if label in self.class_of else ""}{label}'
 
     def rows(self):
         """Numbers of the rows that have a class."""

@@ -128,5 +128,5 @@ def stratified(index, column):
     third[known] = np.argsort(np.argsort(mean, kind='stable'), kind='stable') * len(STRATA) // len(mean)
     rows = tuple(dataclasses.replace(row, emotion=STRATA[part] if part >= 0 else '')
                  for row, part in zip(index.rows, third, strict=True))
-    dropped = Counter(row.emotion for row, fine in zip(index.rows, known, strict=True) if not fine)
+    dropped = Counter({'without a number for every dimension': int((~known).sum())} if not known.all() else {})
     return Labelled(dataclasses.replace(index, rows=rows), STRATA, dropped, {}, index.digest)

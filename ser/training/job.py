@@ -144,8 +144,8 @@ def prepare(config, world, device):
     check_pretrained(config.model)
     labelled = labelled_for(build_index(config.data), config)
     index = labelled.index
-    for label, count in sorted(labelled.dropped.items()):
-        log.warning('left out: %s labelled %s', counted(count, 'clip'), label)
+    for line in labelled.left_out():
+        log.warning('left out: %s', line)
     split = make_split(index, config.protocol, labelled.names)
     task = make_task(labelled, config, split.parts['train'])
     torch.manual_seed(key_of(config.run.seed, 'weights'))
