@@ -5,12 +5,16 @@ import sys
 import time
 
 from ser.command import DONE, SOME_BAD, Parser, log_to_terminal, run_command
+from ser.errors import SerError
 from ser.evaluation.tables import counted
 
 EPILOG = """\
-Plain tars of audio and JSON, with an index beside them. ser corpora lists the corpora.
+Plain tars of audio and JSON, with an index beside them. ser corpora lists the corpora, ser corpora NAME says all
+that is known of one: its layout, its options, how to get it.
 Exit code: 0 done, 1 done with some files unusable (listed in OUT/skipped.csv), 2 refused."""
 _SHOWN_SKIPS = 10
+# What the last line offers: the preset, its training.batch_size, and the share of the clips that protocols train on.
+_PRESET, _PRESET_BATCH, _TRAIN_SHARE = 'maxmvit-tiny', 32, 0.65
 
 
 def _rate(text):
@@ -21,9 +25,14 @@ def _rate(text):
 def parser():
     """The command line of ser shards."""
     p = Parser(prog='build_shards', description=__doc__, epilog=EPILOG)
-    p.add_argument('corpus', metavar='CORPUS', help='ravdess, emodb, csv (a folder with a table), demo')
+    p.add_argument('corpus', metavar='CORPUS', help='a corpus by name: ser corpora lists them')
     p.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
     p.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
+    p.add_argument('--option', metavar='NAME=VALUE', action='append', default=[],
+                   help='an option of the corpus (ser corpora CORPUS lists them); repeatable')
+    p.add_argument('--download', action='store_true',
+                   help='first download the corpus to SOURCE, where its licence lets anybody')
+    p.add_argument('--yes', action='store_true', help='with --download: the licence is accepted, do not ask')
     p.add_argument('--audio', default='flac', metavar='flac|wav|ogg', help='audio format (default flac)')
     p.add_argument('--sample-rate', type=_rate, default=44100, metavar='HZ|keep',
                    help='resample to HZ, or keep what each file has (default 44100)')
@@ -37,20 +46,69 @@ def main(argv=None):
     return run_command(_build, parser().parse_args(argv))
 
 
-def _build(options):
+def _build(args):
     from ser.shards.write import SHARD_SIZE, write_shards
 
     log_to_terminal()
     started = time.monotonic()
+    settings = {'audio': args.audio, 'sample_rate': args.sample_rate, 'jobs': args.jobs,
+                'shard_size': SHARD_SIZE if args.shard_size is None else args.shard_size}
+    options = corpus_options(args.option)
+    if args.download:
+        _download(args, settings)
+    elif args.yes:
+        raise SerError('--yes accepts a licence, and goes with --download')
     with Progress(sys.stderr) as progress:
-        size = SHARD_SIZE if options.shard_size is None else options.shard_size
-        summary = write_shards(
-            options.corpus, options.source, options.out, audio=options.audio, sample_rate=options.sample_rate,
-            shard_size=size, jobs=options.jobs, progress=progress)
+        summary = write_shards(args.corpus, args.source, args.out, options=options, progress=progress, **settings)
     for line in report(summary):
         print(line)
     print(f'took {time.monotonic() - started:.1f} s')
     return SOME_BAD if summary.bad else DONE
+
+
+def corpus_options(words):
+    """Name -> value of `NAME=VALUE` words. Raises SerError for a malformed or repeated one."""
+    options = {}
+    for word in words:
+        name, equals, value = word.partition('=')
+        if not name.strip() or not equals:
+            raise SerError(f"--option '{word}': NAME=VALUE is wanted, such as channel=1")
+        if name.strip() in options:
+            raise SerError(f"--option {name.strip()} is given twice: '{options[name.strip()]}' and '{value.strip()}'")
+        options[name.strip()] = value.strip()
+    return options
+
+
+def _download(args, settings):
+    from pathlib import Path
+
+    from ser.corpora.download import ensure_downloaded
+    from ser.shards.publish import check_out
+    from ser.shards.write import check_settings
+
+    # What would be refused afterwards is refused before hours of downloading.
+    check_settings(**settings)
+    check_out(Path(args.out))
+    ensure_downloaded(args.corpus, args.source, lambda facts, missing: agree(facts, missing, args.yes),
+                      say=lambda line: print(line, flush=True),
+                      watch=lambda file: Progress(sys.stderr, unit='B', what=file))
+
+
+def agree(facts, missing, yes, stdin=None):
+    """Show the licence and what is to come, and ask; SerError where the answer is no, or nobody is there to ask."""
+    from ser.corpora.download import terms
+
+    stdin = stdin or sys.stdin
+    if not yes and not stdin.isatty():
+        raise SerError(f"--download {facts.name}: its licence ({facts.licence}) must be accepted, and there is no "
+                       f'terminal to ask on. Read it ({facts.homepage or "ser corpora " + facts.name}), then add --yes')
+    for line in terms(facts, missing):
+        print(line)
+    if yes:
+        return
+    print('Download and accept this licence? [y/N] ', end='', flush=True)
+    if stdin.readline().strip().lower() not in ('y', 'yes'):
+        raise SerError('the licence was not accepted: nothing was downloaded')
 
 
 def report(summary):
@@ -61,40 +119,77 @@ def report(summary):
     yield (f"{summary.corpus}: {counted(summary.utterances, 'utterance')} in {counted(len(summary.shards), 'shard')}, "
            f'{summary.out}{official}')
     yield f'hours: {summary.seconds / 3600:.2f}'
-    yield f'speakers: {len(summary.speakers) or "unknown"}'
+    yield f'speakers: {_speakers(summary)}'
     yield 'emotions: ' + ', '.join(f'{name} {count}' for name, count in summary.emotions.items())
+    if summary.renamed:
+        yield 'labels renamed: ' + ', '.join(f'{given} -> {name}' for given, name in summary.renamed)
     if summary.clipped_samples:
         yield (f"peaks cut at full scale: {counted(summary.clipped_samples, 'sample')} in "
                f"{counted(summary.clipped_files, 'file')}")
-    if summary.skips:
-        yield 'skipped: ' + ', '.join(f'{reason} {count}' for reason, count in summary.skipped.items())
-        first = sorted(summary.skips, key=lambda skip: not skip.bad)[:_SHOWN_SKIPS]
-        yield from (f'  {skip.relative}: {skip.reason}{f" ({skip.detail})" if skip.detail else ""}' for skip in first)
-        if len(summary.skips) > len(first):
-            yield f'  and {len(summary.skips) - len(first)} more, all of them in skipped.csv'
-    else:
+    yield from _skips(summary)
+    shards = shlex.quote(str(summary.out))
+    yield f'audit: ser audit --shards {shards}'
+    yield f'next: python -m ser.train --shards {shards} --config {_PRESET}{_fitting(summary)}'
+
+
+def _speakers(summary):
+    if not summary.speakers:
+        return 'unknown'
+    low, high = min(summary.speakers.values()), max(summary.speakers.values())
+    each = f'{low} to {high} clips' if low < high else counted(low, 'clip')
+    unknown = summary.utterances - summary.speakers.total()
+    return f'{len(summary.speakers)} ({each} each{f"; unknown of {unknown}" if unknown else ""})'
+
+
+def _skips(summary):
+    if not summary.skips:
         yield 'skipped: none'
-    yield f'next: python -m ser.train --shards {shlex.quote(str(summary.out))} --config maxmvit-tiny'
+        return
+    yield 'skipped: ' + ', '.join(f'{reason} {count}' for reason, count in summary.skipped.items())
+    first = sorted(summary.skips, key=lambda skip: not skip.bad)[:_SHOWN_SKIPS]
+    yield from (f'  {skip.relative}: {skip.reason}{f" ({skip.detail})" if skip.detail else ""}' for skip in first)
+    if len(summary.skips) > len(first):
+        yield f'  and {len(summary.skips) - len(first)} more, all of them in skipped.csv'
+
+
+def _fitting(summary):
+    """What a tiny corpus, or one without speakers, needs besides the preset to be trained on."""
+    speakers = sorted(summary.speakers.values())
+    by_speaker = len(speakers) >= 3 and sum(speakers) == summary.utterances
+    train = int(_TRAIN_SHARE * summary.utterances)
+    if by_speaker:
+        # Speakers are in one part whole: with few, much less may be left to train on.
+        train = min(train, sum(speakers[:max(int(_TRAIN_SHARE * len(speakers)), 1)]))
+    batch = f' --set training.batch_size={max(train // 2 * 2, 2)}' if train < _PRESET_BATCH else ''
+    return batch + ('' if by_speaker else ' --protocol utterance')
 
 
 class Progress:
-    """A bar on a terminal, otherwise a plain line every ten seconds."""
+    """A bar on a terminal, otherwise a plain line every ten seconds; of clips, or of the bytes ('B') of a file."""
 
-    def __init__(self, stream, seconds=10.0):
-        self.stream, self.seconds = stream, seconds
+    def __init__(self, stream, seconds=10.0, unit='clip', what=''):
+        self.stream, self.seconds, self.unit, self.what = stream, seconds, unit, what
         self._bar, self._last = None, time.monotonic()
 
     def __call__(self, done, total):
-        """Show that `done` of `total` are done."""
+        """Show that `done` of `total` (None: nobody knows) are done."""
         if self.stream.isatty():
             if self._bar is None:
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=total, unit='clip', file=self.stream)
+                self._bar = tqdm(total=total, unit=self.unit, unit_scale=self.unit == 'B', desc=self.what or None,
+                                 file=self.stream)
             self._bar.update(done - self._bar.n)
         elif time.monotonic() - self._last >= self.seconds:
             self._last = time.monotonic()
-            print(f'{done} of {total} clips', file=self.stream, flush=True)
+            print(self._line(done, total), file=self.stream, flush=True)
+
+    def _line(self, done, total):
+        if self.unit != 'B':
+            return f'{done} of {total} clips'
+        from ser.corpora.fetch import size_text
+
+        return f'{self.what}: {size_text(done)}{"" if total is None else f" of {size_text(total)}"}'
 
     def __enter__(self):
         return self

@@ -1,16 +1,23 @@
+import io
 import json
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from ser.build_shards import Progress, main
+from ser.build_shards import agree, main
+from ser.corpora import CORPORA
+from ser.corpora.utterance import Corpus, Download
 from ser.errors import SerError
+from tests.file_server import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +43,9 @@ def test_the_real_command(source, tmp_path):
                    '--jobs', 2)
     assert (done.returncode, done.stderr) == (0, '')
     for text in ('8 utterances in 2 shards', 'the published corpus has 1440', 'speakers: 1', 'neutral 1, calm 1',
-                 'skipped: hidden file 1, song 1', 'Actor_01/03-02-01-01-01-01-01.wav: song'):
+                 'skipped: hidden file 1, song 1', 'Actor_01/03-02-01-01-01-01-01.wav: song',
+                 'labels renamed: fearful -> fear, surprised -> surprise',
+                 f'audit: ser audit --shards {tmp_path / "out"}\n'):
         assert text in done.stdout
     manifest = json.loads((tmp_path / 'out' / 'shards.json').read_text())
     assert (manifest['audio'], manifest['sample_rate'], len(manifest['shards'])) == ('wav', 'keep', 2)
@@ -53,12 +62,148 @@ def test_a_bad_file_gives_exit_code_1_and_is_named(source, tmp_path, capsys):
     (('ravdess', 'nowhere', 'out'), "no such folder: 'nowhere'"),
     (('demo', '-', 'out', '--sample-rate', 'low'), '--sample-rate must be'),
     (('demo', '-', 'out', '--audio', 'flacc'), "Did you mean 'flac'"),
+    (('demo', '-', 'out', '--option', 'clips'), "--option 'clips': NAME=VALUE is wanted"),
+    (('demo', '-', 'out', '--option', '=1'), "--option '=1': NAME=VALUE is wanted"),
+    (('demo', '-', 'out', '--option', 'a=1', '--option', 'a=2'), "--option a is given twice: '1' and '2'"),
+    (('demo', '-', 'out', '--option', 'clips=1'), "corpus 'demo' has no option 'clips'"),
+    (('ravdess', '.', 'out', '--option', 'song=maybe'), "'maybe'"),
+    (('demo', '-', 'out', '--yes'), '--yes accepts a licence, and goes with --download'),
+    (('demo', '-', 'out', '--download'), "corpus 'demo' cannot be downloaded"),
 ])
 def test_a_refusal_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     assert main(list(words)) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ') and message in error and error.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
+WAV = io.BytesIO()
+soundfile.write(WAV, np.full(1600, 0.1), 16000, format='WAV')
+TABLES = {
+    'two rows with one path': b'path,emotion\na.wav,sad\na.wav,happy\n',
+    'no delimiter that fits': b'path#emotion\na.wav#sad\n',
+    'rows with another delimiter than the header': b'path,emotion\na.wav;sad\nb.wav;sad\n',
+    'no emotion column': b'path,speaker\na.wav,s1\n',
+    'no path column': b'emotion,speaker\nsad,s1\n',
+    'not text': 'path,emotion\na.wav,glücklich\n'.encode('latin-1'),
+    'nothing but a header': b'path,emotion\n',
+    'nothing': b'',
+}
+
+
+@pytest.mark.parametrize('table', TABLES.values(), ids=TABLES)
+def test_a_table_that_is_wrong_is_one_line_and_leaves_nothing(tmp_path, capsys, table):
+    for name in ('a.wav', 'b.wav'):
+        (tmp_path / name).write_bytes(WAV.getvalue())
+    (tmp_path / 'metadata.csv').write_bytes(table)
+    assert main(['csv', str(tmp_path), str(tmp_path / 'out'), '--jobs', '1']) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count('\n')) == ('', 1) and error.startswith('error: ')
+    assert 'metadata.csv' in error or str(tmp_path) in error
+    assert not (tmp_path / 'out').exists()
+
+
+def test_rows_without_a_file_are_named_and_the_rest_is_built(tmp_path, capsys):
+    (tmp_path / 'a.wav').write_bytes(WAV.getvalue())
+    (tmp_path / 'metadata.csv').write_text('path,emotion\na.wav,sad\nb.wav,happy\n')
+    assert main(['csv', str(tmp_path), str(tmp_path / 'out'), '--jobs', '1']) == 1
+    assert 'b.wav: missing file' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'skipped.csv').is_file()
+
+
+def test_options_reach_the_corpus(source, tmp_path, capsys, monkeypatch):
+    given = []
+
+    def parse(folder, **options):
+        given.append(options)
+        return CORPORA['ravdess'].parse(folder)
+
+    monkeypatch.setitem(CORPORA, 'one', Corpus(CORPORA['ravdess'].facts, parse, options={'a': 'x', 'b': 'y'}))
+    assert main(['one', str(source), str(tmp_path / 'out'), '--option', 'a=1=2', '--option', ' b = two words ']) == 0
+    assert given == [{'a': '1=2', 'b': 'two words'}]
+    assert '8 utterances' in capsys.readouterr().out
+
+
+def test_the_next_line_of_a_tiny_corpus_is_a_command_that_is_not_refused(source, tmp_path, capsys):
+    assert main(['ravdess', str(source), str(tmp_path / 'a b'), '--jobs', '1']) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith('next: '))
+    words = shlex.split(line.removeprefix('next: python -m ser.train '))
+    assert words == ['--shards', str(tmp_path / 'a b'), '--config', 'maxmvit-tiny', '--set', 'training.batch_size=4',
+                     '--protocol', 'utterance']
+    from ser.train import parser
+
+    assert parser().parse_args(words).assignments == ['training.batch_size=4']
+
+
+@pytest.fixture
+def web(monkeypatch, tmp_path):
+    """A corpus 'small' like RAVDESS, behind a server."""
+    monkeypatch.setenv('no_proxy', '*')
+    with zipfile.ZipFile(tmp_path / 'made.zip', 'w') as file:
+        for actor in (1, 2, 3):
+            for emotion in range(1, 9):
+                file.writestr(f'Actor_{actor:02d}/03-01-{emotion:02d}-01-01-01-{actor:02d}.wav', WAV.getvalue())
+    with serving() as (site, address):
+        site.files['/a.zip'] = (tmp_path / 'made.zip').read_bytes()
+        real = CORPORA['ravdess']
+        facts = replace(real.facts, name='small', downloads=(Download(f'{address}/a.zip', 'a.zip'),))
+        site.facts = facts
+        monkeypatch.setitem(CORPORA, 'small', replace(real, facts=facts))
+        yield site
+
+
+def test_download_then_build_in_one_command(web, tmp_path, capsys):
+    words = ['small', str(tmp_path / 'source'), str(tmp_path / 'out'), '--download', '--yes', '--jobs', '1']
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    for text in ('licence: CC BY-NC-SA 4.0', 'size not published', 'checksum not published; got sha256 ',
+                 'unpacking a.zip', '24 utterances in 1 shard', 'speakers: 3 (8 clips each)'):
+        assert text in out
+    assert main([*words[:2], str(tmp_path / 'again'), *words[3:]]) == 0
+    out = capsys.readouterr().out
+    assert 'there already, checksum verified' in out and 'licence' not in out and len(web.requests) == 1
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_downloaded(web, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'stdin', io.StringIO('y\n'))
+    assert main(['small', str(tmp_path / 'source'), str(tmp_path / 'out'), '--download']) == 2
+    out, error = capsys.readouterr()
+    assert out == '' and error.count('\n') == 1 and 'CC BY-NC-SA 4.0) must be accepted' in error and '--yes' in error
+    assert web.requests == [] and not (tmp_path / 'source').exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize('answer', ['n\n', '\n', '', 'nes\n'])
+def test_an_answer_that_is_not_yes_is_no(web, capsys, answer):
+    with pytest.raises(SerError, match='licence was not accepted: nothing was downloaded'):
+        agree(web.facts, web.facts.downloads, False, Terminal(answer))
+    assert capsys.readouterr().out.endswith('Download and accept this licence? [y/N] ')
+
+
+@pytest.mark.parametrize('answer', ['y\n', 'Yes\n'])
+def test_yes_is_yes(web, answer):
+    agree(web.facts, web.facts.downloads, False, Terminal(answer))
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (('--audio', 'flacc'), 'unknown audio format'), (('--jobs', '0'), '--jobs must be'), ((), 'already holds shards')])
+def test_what_the_build_would_refuse_is_refused_before_the_download(web, tmp_path, capsys, words, message):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'old-00000.tar').touch()
+    assert main(['small', str(tmp_path / 'source'), str(tmp_path / 'out'), '--download', '--yes', *words]) == 2
+    assert message in capsys.readouterr().err and web.requests == []
+
+
+def test_a_download_that_fails_leaves_no_shards(web, tmp_path, capsys):
+    web.files.clear()
+    assert main(['small', str(tmp_path / 'source'), str(tmp_path / 'out'), '--download', '--yes']) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1 and 'answers 404' in error
     assert not (tmp_path / 'out').exists()
 
 
@@ -103,23 +248,3 @@ def test_help_is_quick_and_loads_nothing_heavy():
             "print([m for m in ('numpy', 'torch', 'soundfile') if m in sys.modules])")
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.rstrip().endswith('[]')
-
-
-class Stream(list):
-    """A log file: not a terminal."""
-
-    write = list.append
-
-    def isatty(self):
-        return False
-
-    def flush(self):
-        pass
-
-
-def test_progress_off_a_terminal_is_plain_lines():
-    stream = Stream()
-    with Progress(stream, seconds=0.0) as progress:
-        progress(1, 3)
-        progress(3, 3)
-    assert ''.join(stream) == '1 of 3 clips\n3 of 3 clips\n'

@@ -7,6 +7,7 @@ from ser.corpora import read_corpus
 from ser.corpora.emodb import FACTS, describe
 from ser.corpora.utterance import Skip
 from ser.errors import SerError
+from tests.fixture_trees import built, plant
 
 
 def of(name):
@@ -40,6 +41,23 @@ def test_an_unknown_code_is_an_error_naming_file_code_and_allowed(name, field, c
         of(name)
     for part in (name, field, f"'{code}'", allowed):
         assert part in str(error.value)
+
+
+def test_names_in_capitals_are_the_same_names():
+    found = of('WAV/16B10LB.WAV')
+    assert (found.emotion, found.text_id, found.extra) == ('boredom', 'b10', {'version': 'b'})
+
+
+def test_planted_clips_become_shards(tmp_path):
+    names = [f'wav/03a01{letter}a.wav' for letter in 'WLEAFTN']
+    summary, metadata = built('emodb', plant(tmp_path / 'source', names), tmp_path / 'out')
+    assert summary.utterances == 7 and set(summary.emotions) == set(FACTS.emotions)
+    assert metadata['emodb-wav_03a01La']['emotion'] == 'boredom'
+
+
+def test_its_owner_offers_the_recordings():
+    assert [item.url for item in FACTS.downloads] == ['http://emodb.bilderbar.info/download/download.zip']
+    assert FACTS.downloads[0].checksum is None
 
 
 def test_the_real_corpus(real_corpora):

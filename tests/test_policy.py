@@ -19,8 +19,8 @@ ROOMS = ['first', 'corpora', 'shards', 'features', 'models', 'evaluation', 'trai
 # ser.command is the shell around commands: it holds no logic and everything may log through it.
 FIRST = {'ser', 'ser.errors', 'ser.files', 'ser.labels', 'ser.randomness', 'ser.command'}
 TORCH_FREE = ('ser.config', 'ser.corpora', 'ser.labels', 'ser.errors', 'ser.files', 'ser.randomness', 'ser.command')
-COMMANDS = ['train', 'build_shards', 'evaluate', 'predict', 'inspect', 'show_config', 'list_corpora', 'benchmark',
-            'cli']
+COMMANDS = ['train', 'build_shards', 'evaluate', 'compare', 'predict', 'inspect', 'show_config', 'list_corpora',
+            'benchmark', 'matrix', 'ablate', 'cli']
 
 
 def name_of(path):
@@ -172,7 +172,7 @@ def test_the_readme_names_only_options_and_presets_that_exist():
 
 
 def test_project_text_names_no_machine_path():
-    for path in [*SOURCES, *(ROOT / 'tests').glob('*.py'), *(ROOT / 'configs').glob('*'), ROOT / 'README.md',
+    for path in [*SOURCES, *(ROOT / 'tests').glob('*.py'), *(ROOT / 'configs').rglob('*.yaml'), ROOT / 'README.md',
                  ROOT / 'NOTES.md']:
         if path != Path(__file__).resolve():
             assert not re.search(r'/(work|tmp/w|root)/', path.read_text()), path

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ser.errors import SerError
-from ser.shards.publish import INDEX, MANIFEST, PARTIAL, staging, write_file
+from ser.shards.publish import INDEX, MANIFEST, PARTIAL, check_out, staging, write_file
 
 
 def stage(folder, names=('a-00000.tar', 'a-00001.tar')):
@@ -68,6 +68,19 @@ def test_a_folder_with_shards_is_refused_and_left_alone(tmp_path, name):
     with pytest.raises(SerError, match='already holds shards .*choose another folder, or delete it'), staging(tmp_path):
         pass
     assert listing(tmp_path) == [name]
+
+
+def test_the_look_ahead_refuses_what_staging_would(tmp_path):
+    check_out(tmp_path / 'none')
+    check_out(tmp_path)
+    (tmp_path / 'file').touch()
+    with pytest.raises(SerError, match='is a file'):
+        check_out(tmp_path / 'file')
+    (tmp_path / MANIFEST).touch()
+    with pytest.raises(SerError, match='already holds shards'):
+        check_out(tmp_path)
+    (tmp_path / PARTIAL).mkdir()
+    check_out(tmp_path)
 
 
 def test_a_file_in_place_of_the_folder_and_a_second_build_are_refused(tmp_path):

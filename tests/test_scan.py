@@ -56,3 +56,34 @@ def test_the_same_name_in_another_folder_is_taken_once(tmp_path):
     found = list(parse_names(Path(tmp_path), describe))
     assert found[0].relative == 'one/a.wav'
     assert found[1] == Skip('two/a.wav', 'the same name in another folder', 'as one/a.wav')
+
+
+def describe(path, relative):
+    return Utterance(path, relative, 'c', 'happy', 'happy')
+
+
+def relatives(found):
+    return [item.relative for item in found if isinstance(item, Utterance)]
+
+
+def test_of_a_recording_in_two_formats_the_lossless_one_is_taken(tmp_path):
+    touch(tmp_path, 'AudioMP3/a.mp3', 'AudioWAV/a.wav', 'AudioMP3/b.mp3', 'c.flac', 'c.ogg')
+    found = list(parse_names(tmp_path, describe))
+    assert [(item.relative, getattr(item, 'reason', None)) for item in found] == [
+        ('AudioMP3/a.mp3', 'the same name in another folder'), ('AudioMP3/b.mp3', None), ('AudioWAV/a.wav', None),
+        ('c.flac', None), ('c.ogg', 'the same recording under another name')]
+    assert found[0].detail == 'as AudioWAV/a.wav'
+
+
+def test_names_are_the_same_however_their_accents_are_put(tmp_path):
+    touch(tmp_path, 'a/Col\u00e8re1.wav', 'b/Cole\u0300re1.wav')
+    assert relatives(parse_names(tmp_path, describe)) == ['a/Col\u00e8re1.wav']
+
+
+def test_a_corpus_says_what_tells_its_recordings_apart(tmp_path):
+    touch(tmp_path, 'one/a.wav', 'two/a.wav', 'two/b.wav')
+    by_folder = parse_names(tmp_path, describe, same=lambda found: found.relative)
+    assert relatives(by_folder) == ['one/a.wav', 'two/a.wav', 'two/b.wav']
+    by_path = list(parse_names(tmp_path, describe, same=lambda found: found.path.parent.name))
+    assert relatives(by_path) == ['one/a.wav', 'two/a.wav']
+    assert by_path[2] == Skip('two/b.wav', 'the same recording under another name', 'as two/a.wav')

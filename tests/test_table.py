@@ -32,7 +32,8 @@ def test_json_lines_keep_their_values(tmp_path):
             {'audio': 'sub/b.wav', 'emotion': 'fear', 'valence': float('nan')}]
     text = '\n'.join(json.dumps(row) for row in rows) + '\n\n'
     first, second = parse(folder(tmp_path, text, 'x.jsonl'))
-    assert (first.emotion, first.speaker, first.extra) == ('happy', '3', {'votes': {'joy': 2, 'fear': 1}, 'valence': 4})
+    assert (first.emotion, first.speaker) == ('happy', '3')
+    assert first.extra == {'votes': {'happy': 2, 'fear': 1}, 'valence': 4}
     assert (second.speaker, second.extra) == (None, {'valence': None})
 
 
@@ -112,6 +113,16 @@ def test_a_label_that_looks_misspelt_is_warned_about_once(tmp_path, caplog):
     ('x.jsonl', '{"path": "a.wav"\n', 'x.jsonl line 1: not JSON'),
     ('x.jsonl', '[1]\n', 'line 1: a JSON object is wanted, not list'),
     ('x.jsonl', '{"path": 3, "emotion": "sad"}\n', "column 'path' must hold a file path, not 3"),
+    ('x.jsonl', '{"path": "a.wav", "emotion": "sad", "votes": {"sad": "2"}}\n', "line 1: votes must map emotions to"),
+    ('x.jsonl', '{"path": "a.wav"}\n', 'no emotion column among path. Allowed names: .*, major_emotion; another with'),
+    ('metadata.csv', 'path,emotion,arousal\na.wav,sad,high\n', "2: column 'arousal' must hold numbers, not 'high'"),
+    ('metadata.csv', 'path,emotion\na.wav,sad\na.wav,Sadness\n',
+     "'a.wav' is in lines 2 and 3, both times labelled 'sad': remove one row"),
+    ('metadata.csv', 'path,emotion\na.wav,sad\n./a.wav,joy\n',
+     "lines 2 and 3, labelled 'sad' in one and 'happy' in the other: keep the row that is right"),
+    ('metadata.csv', 'path:emotion\na.wav:sad\n',
+     'among path:emotion. .* a single column with the delimiter each of comma, semicolon, tab and |'),
+    ('metadata.csv', 'path,emotion\na.wav,"' + 'x' * 140000 + '"\n', 'not a readable CSV table'),
     ('x.txt', 'path,emotion\n', 'no table in'),
 ])
 def test_what_is_wrong_with_a_table_is_said_in_one_line(tmp_path, name, text, message):
@@ -122,10 +133,54 @@ def test_what_is_wrong_with_a_table_is_said_in_one_line(tmp_path, name, text, me
 
 def test_bytes_that_are_not_text_and_wrong_sources_are_refused(tmp_path):
     (tmp_path / 'metadata.csv').write_bytes(b'path,emotion\n\xff\xff,sad\n')
-    with pytest.raises(SerError, match='not UTF-8'):
+    with pytest.raises(SerError, match=r'not UTF-8 text \(byte 13 is 0xff\).*--option encoding=latin-1'):
         list(parse(tmp_path))
     with pytest.raises(SerError, match='no such folder or table'):
         list(parse(tmp_path / 'none'))
     (tmp_path / 'a.wav').touch()
     with pytest.raises(SerError, match='is not a table: allowed are .csv'):
         list(parse(tmp_path / 'a.wav'))
+
+
+def test_delimiter_and_encoding_may_be_given(tmp_path):
+    text = 'path:emotion:ort\na.wav:sad:Köln\n'
+    (found,), _ = read_corpus('csv', folder(tmp_path, text, encoding='latin-1'),
+                              {'delimiter': ':', 'encoding': 'latin-1'})
+    assert (found.emotion, found.extra) == ('sad', {'ort': 'Köln'})
+    for mark, name in (('\t', 'tab'), (' ', 'space'), ('|', 'bar')):
+        found, = parse(folder(tmp_path, text.replace(':', mark)), delimiter=name)
+        assert found.extra == {'ort': 'Köln'}
+    for options, message in (
+            ({'delimiter': 'ab'}, "option delimiter: 'ab' is not one character"),
+            ({'delimiter': ';'}, "single column with the delimiter ';': give another"),
+            ({'encoding': 'utf8000'}, "option encoding: 'utf8000' is unknown. Try utf-8"),
+            ({'encoding': 'ascii'}, r'not ascii text \(byte \d+ is 0xc3\)')):
+        with pytest.raises(SerError, match=message):
+            read_corpus('csv', tmp_path, options)
+
+
+def test_columns_may_be_given(tmp_path):
+    text = 'Clip,emotion,Mood,who,energy,tongue\na.wav,1,joy,anna,0.5,de\n'
+    options = {'path': 'clip', 'emotion': 'Mood', 'speaker': 'who', 'arousal': 'energy', 'language': 'tongue'}
+    (found,), _ = read_corpus('csv', folder(tmp_path, text), options)
+    assert (found.emotion, found.speaker, found.language) == ('happy', 'anna', 'de')
+    assert found.extra == {'table_emotion': '1', 'arousal': 0.5}
+    with pytest.raises(SerError, match=r"metadata.csv: no column 'Moud' \(emotion=Moud\). Columns: Clip, .*'Mood'"):
+        read_corpus('csv', tmp_path, {**options, 'emotion': 'Moud'})
+    with pytest.raises(SerError, match="corpus 'csv' has no option 'speeker'.* Did you mean 'speaker'"):
+        read_corpus('csv', tmp_path, {'speeker': 'who'})
+
+
+def test_activation_and_the_names_of_podcast_releases_are_attributes(tmp_path):
+    found, = parse(folder(tmp_path, 'path,emotion,EmoAct,EmoVal,Dominance\na.wav,sad,1,2,\n'))
+    assert found.extra == {'arousal': 1.0, 'valence': 2.0, 'dominance': None}
+
+
+def test_json_lines_have_a_name_of_their_own(tmp_path):
+    (found,), _ = read_corpus('jsonl', folder(tmp_path, '{"path": "a.wav", "emotion": "sad"}\n', 'x.jsonl'))
+    assert (found.corpus, found.emotion) == ('jsonl', 'sad')
+
+
+def test_many_rows_without_a_label_are_counted_by_reason(tmp_path):
+    _, skips = read_corpus('csv', folder(tmp_path, 'path,emotion\na.wav,\nsub/b.wav,\na.wav,sad\n'))
+    assert [skip.reason for skip in skips] == ['no emotion label'] * 2

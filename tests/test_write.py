@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import webdataset as wds
 
+from ser.corpora.utterance import Corpus, Utterance
 from ser.errors import SerError
 from ser.shards import write
 from ser.shards.write import write_shards
@@ -55,6 +56,7 @@ def test_the_summary(built):
     assert dict(summary.speakers) == {'s0': 3, 's1': 2, 's2': 2}
     assert summary.seconds == pytest.approx(7 * 3003 / 16000, abs=1e-3)
     assert (summary.skips, summary.bad, summary.clipped_samples) == ((), (), 0)
+    assert summary.renamed == (('joy', 'happy'),)
 
 
 @pytest.mark.parametrize('jobs', [1, 2, 3])
@@ -105,6 +107,25 @@ def test_the_index_and_the_manifest_say_what_is_in_the_tars(built):
             assert all(member.isreg() and member.mtime == 0 for member in tar)
 
 
+def test_the_options_of_a_corpus_reach_its_parser_and_the_manifest(built, tmp_path, monkeypatch):
+    folder, _ = built
+    plain = write.CORPORA['csv']
+
+    def parse(source, keep='all'):
+        for found in plain.parse(source):
+            if keep == 'all' or found.emotion == keep:
+                yield found
+
+    monkeypatch.setitem(write.CORPORA, 'csv', Corpus(plain.facts, parse, options={'keep': 'an emotion'}))
+    summary = write_shards('csv', folder / 'source', tmp_path / 'out', options={'keep': 'sad'}, jobs=1)
+    assert dict(summary.emotions) == {'sad': 3} and summary.renamed == ()
+    assert json.loads((tmp_path / 'out' / 'shards.json').read_text())['options'] == {'keep': 'sad'}
+    assert json.loads((folder / 'out' / 'shards.json').read_text())['options'] == {}
+    with pytest.raises(SerError, match="has no option 'kep'. Its options: keep. Did you mean 'keep'"):
+        write_shards('csv', folder / 'source', tmp_path / 'other', options={'kep': 'sad'}, jobs=1)
+    assert not (tmp_path / 'other').exists()
+
+
 def test_kept_rates_and_averaged_channels(built, tmp_path):
     folder, _ = built
     write_shards('csv', folder / 'source', tmp_path / 'out', audio='wav', sample_rate='keep', jobs=1)
@@ -147,14 +168,13 @@ def test_nothing_usable_is_refused_and_leaves_nothing(tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize(('rows', 'message'), [
-    ('a b.wav,sad\na_b.wav,sad\n', "'a b.wav' and 'a_b.wav' have the same key 'csv-a_b'"),
-    ('a b.wav,sad\na b.wav,joy\n', "'a b.wav' is listed twice"),
+@pytest.mark.parametrize(('relatives', 'message'), [
+    (('a b.wav', 'a_b.wav'), "'a b.wav' and 'a_b.wav' have the same key 'csv-a_b'"),
+    (('a b.wav', 'a b.wav'), "'a b.wav' is listed twice"),
 ])
-def test_two_files_with_one_key_are_refused(tmp_path, rows, message):
-    for name in ('a b.wav', 'a_b.wav'):
-        soundfile.write(tmp_path / name, np.zeros(100), 16000)
-    (tmp_path / 'metadata.csv').write_text('path,emotion\n' + rows)
+def test_two_files_with_one_key_are_refused(tmp_path, monkeypatch, relatives, message):
+    utterances = [Utterance(tmp_path / name, name, 'csv', 'sad', 'sad') for name in relatives]
+    monkeypatch.setattr(write, 'read_corpus', lambda *_: (utterances, []))
     with pytest.raises(SerError, match=re.escape(message)):
         write_shards('csv', tmp_path, tmp_path / 'out', jobs=1)
     assert not (tmp_path / 'out').exists()

@@ -2,14 +2,38 @@
 
 from pathlib import Path
 
+from ser.corpora.audformat import AUDFORMAT
+from ser.corpora.cafe import CAFE
+from ser.corpora.cremad import CREMAD
 from ser.corpora.demo import DEMO
+from ser.corpora.emobox import EMOBOX
 from ser.corpora.emodb import EMODB
+from ser.corpora.emofilm import EMOFILM
+from ser.corpora.emovo import EMOVO
+from ser.corpora.iemocap import IEMOCAP
+from ser.corpora.msp_podcast import MSP_PODCAST
+from ser.corpora.nemo import NEMO
+from ser.corpora.parquet import PARQUET
 from ser.corpora.ravdess import RAVDESS
-from ser.corpora.table import TABLE
+from ser.corpora.savee import SAVEE
+from ser.corpora.table import JSON_LINES, TABLE
+from ser.corpora.tess import TESS
 from ser.corpora.utterance import Skip, Utterance
+from ser.corpora.visec import VISEC
 from ser.errors import SerError, did_you_mean
 
-CORPORA = {'ravdess': RAVDESS, 'emodb': EMODB, 'csv': TABLE, 'demo': DEMO}
+CORPORA = {
+    'ravdess': RAVDESS, 'emodb': EMODB, 'crema-d': CREMAD, 'savee': SAVEE, 'tess': TESS, 'cafe': CAFE,
+    'emofilm': EMOFILM, 'emovo': EMOVO, 'nemo': NEMO,
+    'iemocap': IEMOCAP, 'msp-podcast': MSP_PODCAST, 'visec': VISEC,
+    'csv': TABLE, 'jsonl': JSON_LINES, 'parquet': PARQUET, 'emobox': EMOBOX, 'audformat': AUDFORMAT, 'demo': DEMO}
+
+
+def find_corpus(name):
+    """The Corpus of this name. Raises SerError that names the nearest."""
+    if name not in CORPORA:
+        raise SerError(f"unknown corpus '{name}'. Known: {', '.join(CORPORA)}.{did_you_mean(name, CORPORA)}")
+    return CORPORA[name]
 
 
 def read_corpus(name, source=None, options=None):
@@ -19,9 +43,7 @@ def read_corpus(name, source=None, options=None):
     text, of the corpus's own options. Raises SerError for an unknown corpus or option, a missing source, an unknown
     code, and when no file matches.
     """
-    if name not in CORPORA:
-        raise SerError(f"unknown corpus '{name}'. Known: {', '.join(CORPORA)}.{did_you_mean(name, CORPORA)}")
-    corpus = CORPORA[name]
+    corpus = find_corpus(name)
     if corpus.needs_source and not source:
         raise SerError(f"corpus '{name}' needs a source: {corpus.facts.layout}")
     options = dict(options or {})
@@ -41,4 +63,4 @@ def read_corpus(name, source=None, options=None):
     return utterances, skips
 
 
-__all__ = ['CORPORA', 'Skip', 'Utterance', 'read_corpus']
+__all__ = ['CORPORA', 'Skip', 'Utterance', 'find_corpus', 'read_corpus']

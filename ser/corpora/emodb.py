@@ -6,9 +6,9 @@ A file name is `SSTTTEv`: speaker (two digits), text (letter and two digits), th
 import re
 from pathlib import PurePosixPath
 
+from ser.corpora.names import check_codes
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
-from ser.errors import SerError
+from ser.corpora.utterance import Corpus, CorpusFacts, Download, Skip, Utterance
 from ser.labels import canonical, ordered
 
 # Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral
@@ -21,19 +21,20 @@ FACTS = CorpusFacts(
     name='emodb', title='Berlin Database of Emotional Speech', licence='CC0 1.0, as published by audEERING',
     language='de', homepage='http://emodb.bilderbar.info/', speakers=10,
     emotions=ordered(canonical(raw) for raw in EMOTIONS.values()), utterances=535, example='03a01Fa.wav',
-    layout='any folders with SSTTTEv names: speaker, text, emotion letter (W L E A F T N), version')
+    layout='any folders with SSTTTEv names: speaker, text, emotion letter (W L E A F T N), version',
+    obtain='free download, no registration',
+    downloads=(Download('http://emodb.bilderbar.info/download/download.zip', 'emodb.zip'),))
 
 
 def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
-    match = re.fullmatch(r'(\d\d)([a-z]\d\d)([A-Z])([a-z])', PurePosixPath(relative).stem)
+    match = re.fullmatch(r'(\d\d)([a-z]\d\d)([a-z])([a-z])', PurePosixPath(relative).stem, re.IGNORECASE)
     if not match:
         return Skip(relative, 'name does not fit SSTTTEv')
     speaker, text, letter, version = match.groups()
-    for field, code, allowed in (('speaker', speaker, GENDERS), ('text', text, TEXTS), ('emotion', letter, EMOTIONS)):
-        if code not in allowed:
-            raise SerError(f"{relative}: unknown {field} code '{code}'. Emo-DB has {', '.join(allowed)}. "
-                           'Rename or remove the file')
+    text, letter, version = text.lower(), letter.upper(), version.lower()
+    check_codes(relative, 'Emo-DB', [
+        ('speaker', speaker, GENDERS), ('text', text, TEXTS), ('emotion', letter, EMOTIONS)])
     return Utterance(
         path=path, relative=relative, corpus=FACTS.name, emotion=canonical(EMOTIONS[letter]),
         raw_label=EMOTIONS[letter], speaker=speaker, language=FACTS.language, gender=GENDERS[speaker], text_id=text,

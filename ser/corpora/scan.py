@@ -1,9 +1,10 @@
 """Finding audio files in a folder tree."""
 
 import os
+import unicodedata
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.utterance import Skip
+from ser.corpora.utterance import Skip, Utterance
 from ser.errors import SerError
 from ser.files import natural
 
@@ -11,6 +12,7 @@ from ser.files import natural
 AUDIO_SUFFIXES = frozenset((
     '.wav', '.wave', '.w64', '.rf64', '.bwf', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.aif', '.aiff', '.aifc', '.au',
     '.snd', '.caf', '.sph', '.nist', '.voc'))
+LOSSY_SUFFIXES = frozenset(('.mp3', '.ogg', '.oga', '.opus'))
 
 
 def find_audio(source):
@@ -50,19 +52,39 @@ def _enter(inside, source, visited, skips):
     return True
 
 
-def parse_names(source, describe):
+def parse_names(source, describe, same=None):
     """Utterances and skips of a corpus whose file names say everything.
 
     source: Path of the folder. describe: (path, relative) -> Utterance or Skip, a pure function of the two.
-    A name that turns up again in another folder is the same recording (some downloads hold the corpus twice):
-    the first is taken.
+    same: Utterance -> what tells recordings apart (hashable); by default the file's name without its suffix.
+    Some downloads hold a recording several times: of those one is taken, the first that is not lossy.
     """
     relatives, skips = find_audio(source)
-    first = {}
-    for relative in relatives:
-        found = describe(source / relative, relative)
-        path = PurePosixPath(relative)
-        if not isinstance(found, Skip) and first.setdefault(path.stem, path).parent != path.parent:
-            found = Skip(relative, 'the same name in another folder', f'as {first[path.stem]}')
-        yield found
+    found = {relative: describe(source / relative, relative) for relative in relatives}
+    recording = {relative: same(utterance) if same else _stem(relative)
+                 for relative, utterance in found.items() if isinstance(utterance, Utterance)}
+    taken = {}
+    for relative in recording:
+        first = taken.setdefault(recording[relative], relative)
+        if _lossy(first) and not _lossy(relative):
+            taken[recording[relative]] = relative
+    for relative, utterance in found.items():
+        first = taken[recording[relative]] if relative in recording else relative
+        yield utterance if relative == first else Skip(relative, _why(relative, first), f'as {first}')
     yield from skips
+
+
+def _stem(relative):
+    """A name is the same however its accents are put into code points."""
+    return unicodedata.normalize('NFC', PurePosixPath(relative).stem)
+
+
+def _lossy(relative):
+    return PurePosixPath(relative).suffix.lower() in LOSSY_SUFFIXES
+
+
+def _why(relative, first):
+    again, first = PurePosixPath(relative), PurePosixPath(first)
+    if again.parent == first.parent or _stem(relative) != _stem(first):
+        return 'the same recording under another name'
+    return 'the same name in another folder'

@@ -1,6 +1,7 @@
 """What a corpus parser yields: utterances, skips, and the corpus's own facts."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -29,8 +30,8 @@ class Utterance:
     """Which sentence is spoken."""
     intensity: str | None = None
     extra: dict = field(default_factory=dict)
-    """Further JSON values: `votes` (canonical emotion -> count), `arousal`, `valence`, `dominance`, `accent`, columns of
-    a table."""
+    """Further JSON values: `votes` (canonical emotion -> count), `arousal`, `valence`, `dominance`, `accent`, columns
+    of a table."""
     read: Callable | None = None
     """For synthesised clips: () -> (int16 (n,), rate in Hz) instead of decoding `path`; must pickle."""
     data: Callable | None = None
@@ -103,5 +104,9 @@ class Corpus:
 
 
 def key_of(corpus, relative):
-    """`<corpus>-<relative path without suffix>`, every character outside [A-Za-z0-9_-] turned into '_'."""
+    """`<corpus>-<relative path without suffix>`, every character outside [A-Za-z0-9_-] turned into '_'.
+
+    Accents are composed first: file systems store them in two ways.
+    """
+    relative = unicodedata.normalize('NFC', relative)
     return re.sub(r'[^A-Za-z0-9_-]', '_', f'{corpus}-{PurePosixPath(relative).with_suffix("")}')

@@ -5,14 +5,10 @@ import json
 import os
 import shutil
 
+from ser.corpora.lock import locked
 from ser.errors import SerError
 from ser.files import sync_folder
 from ser.shards.tar import sync_and_close
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 MANIFEST = 'shards.json'
 INDEX = 'index.jsonl'
@@ -28,11 +24,10 @@ def staging(out):
     were moving has its manifest still inside the hidden folder, and what that names is taken away too.
     Raises SerError when `out` is a file, holds shards already, or is being written by another build.
     """
-    if out.exists() and not out.is_dir():
-        raise SerError(f"'{out}' is a file: OUT must be a folder")
+    _refuse_file(out)
     created = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with locked(out, f"another build is writing to '{out}': wait for it, or choose another folder"):
         partial = out / PARTIAL
         _clear(out, partial)
         _refuse_shards(out)
@@ -48,6 +43,14 @@ def staging(out):
             raise
 
 
+def check_out(out):
+    """Raises SerError where `staging` would refuse `out` for what it holds; for a look ahead, before long work."""
+    _refuse_file(out)
+    # What a killed build left is for staging to clear.
+    if out.exists() and not (out / PARTIAL).exists():
+        _refuse_shards(out)
+
+
 def write_file(path, data):
     """Write bytes to a new file and put them on the disk."""
     file = open(path, 'xb')  # noqa: SIM115 - closed by sync_and_close
@@ -59,20 +62,9 @@ def write_file(path, data):
     sync_and_close(file)
 
 
-@contextlib.contextmanager
-def _locked(out):
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SerError(f"another build is writing to '{out}': wait for it, or choose another folder") from None
-        yield
-    finally:
-        os.close(handle)
+def _refuse_file(out):
+    if out.exists() and not out.is_dir():
+        raise SerError(f"'{out}' is a file: OUT must be a folder")
 
 
 def _refuse_shards(out):

@@ -48,6 +48,8 @@ class Summary:
     clipped_files: int
     official: int | None
     """Published number of utterances."""
+    renamed: tuple[tuple[str, str], ...]
+    """(label in the corpus's words, emotion) where the two differ in more than case."""
 
     @property
     def skipped(self):
@@ -69,13 +71,14 @@ def write_shards(corpus, source, out, *, options=None, audio='flac', sample_rate
                  jobs=None, progress=None):
     """Build a corpus into `out`; returns a Summary.
 
-    corpus: a key of CORPORA. source: its folder (None for demo). options: the corpus's own, name -> text. audio: 'flac', 'wav' or 'ogg'. sample_rate: Hz or
-    'keep'. shard_size: utterances per shard. jobs: processes (None: all cores). progress: called with (done, total).
+    corpus: a key of CORPORA. source: its folder (None for demo). options: the corpus's own, name -> text. audio:
+    'flac', 'wav' or 'ogg'. sample_rate: Hz or 'keep'. shard_size: utterances per shard. jobs: processes (None: all
+    cores). progress: called with (done, total).
     The bytes depend on corpus, source and the settings before `jobs` only. Unusable files are left out and listed.
     Raises SerError for wrong arguments, whatever read_corpus refuses, two files with one key, when no file is usable,
     and when `out` holds shards or cannot be written; then nothing is left in `out`.
     """
-    _check(audio, sample_rate, shard_size, jobs)
+    check_settings(audio, sample_rate, shard_size, jobs)
     utterances, skips = read_corpus(corpus, source, options)
     keys = _keys(corpus, utterances)
     out = Path(out)
@@ -96,13 +99,15 @@ def write_shards(corpus, source, out, *, options=None, audio='flac', sample_rate
                 reasons = ', '.join(f'{reason}: {n}' for reason, n in count_skips(skips[-len(utterances):]).items())
                 raise SerError(f"none of the {len(utterances)} recordings in '{source}' can be used ({reasons})")
             summary = _summary(corpus, out, shards, skips)
-            _write_index(folder, shards, summary, audio, sample_rate)
+            settings = {'audio': audio, 'sample_rate': sample_rate, 'options': dict(options or {})}
+            _write_index(folder, shards, summary, settings)
     except OSError as error:
         raise SerError(f"cannot write to '{out}': {error.strerror or error}") from error
     return summary
 
 
-def _check(audio, sample_rate, shard_size, jobs):
+def check_settings(audio, sample_rate, shard_size, jobs):
+    """Raises SerError for a setting of write_shards that is not allowed."""
     if audio not in FORMATS:
         raise SerError(f"unknown audio format '{audio}'. Allowed: {', '.join(FORMATS)}.{did_you_mean(audio, FORMATS)}")
     low, high = RATES_HZ
@@ -194,10 +199,12 @@ def _summary(corpus, out, shards, skips):
         emotions=Counter({name: emotions[name] for name in ordered(emotions)}),
         skips=tuple(sorted(skips, key=lambda skip: natural(skip.relative))),
         clipped_samples=shards.clipped.total(), clipped_files=len(shards.clipped),
-        official=CORPORA[corpus].facts.utterances)
+        official=CORPORA[corpus].facts.utterances,
+        renamed=tuple(sorted({(item['raw_label'].strip(), item['emotion']) for item in metadata
+                              if item['raw_label'].strip().lower() != item['emotion']})))
 
 
-def _write_index(folder, shards, summary, audio, sample_rate):
+def _write_index(folder, shards, summary, settings):
     facts = CORPORA[summary.corpus].facts
     write_file(folder / INDEX, b''.join(_json(line) + b'\n' for line in shards.lines))
     if summary.skips:
@@ -208,7 +215,7 @@ def _write_index(folder, shards, summary, audio, sample_rate):
         write_file(folder / SKIPPED, text.getvalue().encode('utf-8', 'backslashreplace'))
     manifest = {
         'format': FORMAT_VERSION, 'corpus': facts.name, 'title': facts.title, 'licence': facts.licence,
-        'language': facts.language, 'homepage': facts.homepage, 'audio': audio, 'sample_rate': sample_rate,
+        'language': facts.language, 'homepage': facts.homepage, **settings,
         'utterances': summary.utterances, 'seconds': summary.seconds, 'emotions': dict(summary.emotions),
         'speakers': dict(summary.speakers), 'skipped': dict(summary.skipped),
         'clipped': {'samples': summary.clipped_samples, 'files': summary.clipped_files}, 'shards': shards.shards}
