@@ -86,7 +86,8 @@ def _inside(folder, *names):
 
 
 def _session(root, session, folder, undecided, style):
-    recordings, skips = _recordings(_inside(folder, 'sentences', 'wav'), session)
+    wavs = _inside(folder, 'sentences', 'wav')
+    recordings, skips = _recordings(wavs, session)
     labelled = set()
     files = [path for path in _inside(folder, 'dialog', 'EmoEvaluation').iterdir()
              if path.suffix.lower() == '.txt' and not path.name.startswith('.')]
@@ -103,7 +104,7 @@ def _session(root, session, folder, undecided, style):
         if name not in labelled:
             yield Skip(path.relative_to(root).as_posix(), 'no label')
     for skip in skips:
-        yield replace(skip, relative=(_inside(folder, 'sentences', 'wav') / skip.relative).relative_to(root).as_posix())
+        yield replace(skip, relative=(wavs / skip.relative).relative_to(root).as_posix())
 
 
 def _check_session(dialog, session, where):
