@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ser.config.section import NonNegative, Positive, Section
 
@@ -29,12 +29,18 @@ class EmotionTask(Section):
     """Train on the shares of the raters' votes where a clip has them; scores count the label all the same."""
 
 
+def _different(names):
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise ValueError('should be different names')
+    return names
+
+
 class DimensionsTask(Section):
     """Numbers per clip: arousal, valence, dominance or any others, scored by the concordance correlation (CCC)."""
 
     kind: Literal['dimensions'] = 'dimensions'
     """Regression; training.loss.kind is then 'ccc'."""
-    dimensions: Annotated[tuple[str, ...], Field(min_length=1)] = ('arousal', 'valence', 'dominance')
+    dimensions: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_different)] = ('arousal', 'valence', 'dominance')
     """JSON keys that hold numbers; clips that lack any are left out and counted."""
 
 

@@ -15,9 +15,9 @@ FILES = (
     ('split.csv', 'which clip is in which part, its label the third of the clips it belongs to'),
     ('data.json', 'digest of the data, counts, protocol'),
     ('metrics.csv, curves.png', 'one row per epoch, and its picture'),
-    ('predictions.csv', 'every test clip, its labels and what was predicted'),
+    ('predictions.csv', 'every test clip: the truth (its labels) and what was predicted'),
     ('test_metrics.json', 'the scores above and more'),
-    ('scatter.png', 'predictions against labels'),
+    ('scatter.png', 'predictions against the truth'),
 )
 
 
@@ -32,7 +32,7 @@ def model_card(metrics, config, task, run_name):
         f"A speech emotion model ({system_words(config)}) that predicts {counted(len(names), 'dimension')}: "
         f"{', '.join(names)}.", '',
         '## Score', '', *score_lines(metrics), '',
-        '![Predictions against labels](scatter.png)', '',
+        '![Predictions against the truth](scatter.png)', '',
         '## Dimensions', '',
         *markdown_table(('dimension', 'lowest label', 'highest label', 'mean', 'standard deviation'),
                         _label_rows(task), 'lrrrr'), '',
@@ -64,9 +64,9 @@ def score_lines(metrics):
     mean = with_interval(metrics['mean_ccc'], metrics['mean_ccc_interval'])
     return [f'{score_line(metrics)}.', '', *(f'- **{note}**' for note in metrics['notes']),
             *([''] if metrics['notes'] else []), *markdown_table(TABLE_HEADER, table_rows(metrics), TABLE_ALIGN), '',
-            f'Mean CCC {mean}. CCC is the concordance correlation: 1 where predictions equal the labels, 0 for any '
-            'guess that ignores the audio. RMSE and MAE are in the units of the labels; the label mean of the test '
-            'part, said of every clip, has the sd of the truth as its RMSE.', '',
+            f'Mean CCC {mean}. CCC is the concordance correlation: 1 where predictions equal the truth, 0 for any '
+            'guess that ignores the audio. RMSE and MAE are in the units of the labels; saying the truth\'s mean of '
+            'every clip has its sd as RMSE.', '',
             f"Intervals: {metrics['interval_method']}. {_verdict(metrics)}"]
 
 
@@ -94,7 +94,7 @@ def folds_card(metrics, name):
         'on it, and the scores below are of all these predictions together. Folds that predict on different levels '
         'lower the CCC of the whole below that of each fold.', '',
         '## Score', '', *score_lines(metrics), '',
-        '![Predictions against labels](scatter.png)', '',
+        '![Predictions against the truth](scatter.png)', '',
         '## Folds', '', *absent, *([''] if absent else []),
         *markdown_table(header, rows, 'rlr' + 'r' * len(names) + 'rrrll'), '',
         f'{fold_words(metrics)}.', '',

@@ -58,7 +58,7 @@ def one_task(runs):
     runs = list(runs)
     of_dimensions = [read_task(run) is not None for run in runs]
     if len(set(of_dimensions)) > 1:
-        raise SerError(f'{runs[of_dimensions.index(False)]}: tells emotions apart, but '
+        raise SerError(f'{runs[of_dimensions.index(False)]}: has no task.json, so it tells emotions apart, but '
                        f'{runs[of_dimensions.index(True)]} predicts dimensions; only folds of one task can be pooled')
     return any(of_dimensions)
 

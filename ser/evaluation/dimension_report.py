@@ -45,8 +45,8 @@ def mean_ccc(per_dimension):
 
 def _warnings(predictions, facts, intervals):
     lines = evidence_warnings(facts, intervals)
-    for what, values in (('label', predictions.truth), ('prediction', predictions.predicted)):
-        lines += [f'{name}: every {what} is {values[0, i]:.4g}, so its CCC is 0 and its Pearson r unknown'
+    for what, values in (('truth', predictions.truth), ('prediction', predictions.predicted)):
+        lines += [f'{name}: the {what} of every clip is {values[0, i]:.4g}, so CCC is 0 and Pearson r unknown'
                   for i, name in enumerate(predictions.names) if is_constant(values[:, i])]
     if intervals.mean_ccc[0] == intervals.mean_ccc[1]:
         lines.append('the interval of the mean CCC has no width: every resample scores the same, so it understates '

@@ -1,6 +1,6 @@
 """Scores of dimensions in words, from the test_metrics.json dict of such a run."""
 
-TABLE_HEADER = ('dimension', 'CCC', 'Pearson r', 'RMSE', 'MAE', 'truth: mean', 'sd')
+TABLE_HEADER = ('dimension', 'CCC', 'Pearson r', 'RMSE', 'MAE', 'truth mean', 'truth sd')
 TABLE_ALIGN = 'lrrrrrr'
 
 
@@ -30,7 +30,7 @@ def ccc_words(metrics):
 def fold_words(metrics):
     """The line about the folds of pooled metrics."""
     values = ', '.join(two_digits(fold['mean_ccc']) for fold in metrics['folds'])
-    return (f"mean CCC per fold: {values}; mean {two_digits(metrics['fold_ccc_mean'])}, "
+    return (f"CCC per fold (mean of the dimensions): {values}; mean {two_digits(metrics['fold_ccc_mean'])}, "
             f"standard deviation {two_digits(metrics['fold_ccc_sd'])}")
 
 
