@@ -14,7 +14,7 @@ left out and counted; clips that the run was trained on are noted loudly."""
 def parser():
     """The command line of ser evaluate."""
     p = Parser(prog='ser evaluate', description=__doc__, epilog=EPILOG)
-    p.add_argument('run', metavar='RUN', help='a run directory, or a folder of folds')
+    p.add_argument('run', metavar='RUN', help='a run directory, or a folder of folds or of seeds')
     p.add_argument('--shards', nargs='+', metavar='TAR', help='other tar files, globs, brace ranges or folders')
     p.add_argument('--out', metavar='DIR', help='with --shards: where the files go (default: RUN/evaluation-<shards>)')
     p.add_argument('--device', metavar='NAME', choices=['auto', 'cpu', 'cuda', 'mps'],
@@ -31,6 +31,7 @@ def main(argv=None):
 
 def _body(args):
     from ser.errors import SerError
+    from ser.evaluation.repeats import seed_lines
     from ser.evaluation.summary import per_class_lines, summary_lines
     from ser.inference.evaluator import evaluate_folder, evaluate_shards
 
@@ -42,7 +43,8 @@ def _body(args):
         metrics, folder = evaluate_shards(args.run, args.shards, args.out, args.device or 'auto', args.assignments)
     else:
         metrics, folder = evaluate_folder(args.run), args.run
-    print('\n'.join([*summary_lines(metrics), '', *per_class_lines(metrics), '', f'written to {folder}']))
+    lines = seed_lines(metrics) if metrics.get('seeds') else summary_lines(metrics)
+    print('\n'.join([*lines, '', *per_class_lines(metrics), '', f'written to {folder}']))
 
 
 if __name__ == '__main__':

@@ -9,23 +9,32 @@ from ser.errors import SerError
 EPILOG = """\
 With no option at all it makes a small synthetic corpus (data/demo) and trains a small model on it: two minutes on two
 cores, to try the software. Then: build shards of your own corpus with tools/build_shards.py and name them in --shards.
+--folds, --seeds and --leak-premium train several runs into --out; the same command carries on where it was stopped.
 Several GPUs or processes: torchrun --nproc-per-node N -m ser.train ..."""
 
 
 def parser():
     """The command line of ser.train."""
     p = Parser(prog='ser.train', description=__doc__, epilog=EPILOG)
-    p.add_argument('--shards', nargs='+', metavar='TAR', help='tar files, globs, brace ranges or folders')
+    p.add_argument('--shards', nargs='+', metavar='TAR',
+                   help='tar files, globs, brace ranges or folders; NAME=TAR where several corpora meet')
     p.add_argument('--valid-shards', nargs='+', metavar='TAR', help='validation tars, where each part has its own')
     p.add_argument('--test-shards', nargs='+', metavar='TAR', help='test tars, where each part has its own')
     add_config_options(p)
     p.add_argument('--protocol', metavar='NAME',
-                   help='speaker, speaker-kfold, leave-one-speaker-out, given or utterance')
+                   help='speaker (default), speaker-kfold, leave-one-speaker-out, leave-one-session-out, emobox, text, '
+                        'speaker+text, official, cross, leave-one-corpus-out, given or utterance')
     p.add_argument('--device', metavar='NAME', help='auto, cpu, cuda or mps')
     p.add_argument('--out', metavar='RUN', help='the run directory (default: runs/<timestamp>-<name>)')
     p.add_argument('--resume', metavar='RUN', help='continue this run from its newest checkpoint')
     p.add_argument('--folds', choices=['all'], help='every fold of the protocol, one run each, then the pooled scores')
-    p.add_argument('--dry-run', action='store_true', help='print config, data, model and shapes; then stop')
+    p.add_argument('--seeds', type=int, metavar='N',
+                   help='N runs with run.seed, run.seed + 1, ... on one split, then mean and spread; with --folds all: '
+                        'every fold of each')
+    p.add_argument('--leak-premium', action='store_true',
+                   help='train on unseen speakers and on random clips: what hearing the test speakers is worth')
+    p.add_argument('--dry-run', action='store_true',
+                   help='print config, data, model and shapes (of several runs: the parts of each); then stop')
     return p
 
 
@@ -38,27 +47,46 @@ def main(argv=None):
         log_to_terminal(quiet=int(os.environ.get('RANK', 0)) > 0)
         # torch and friends take seconds to import: --help and a mistyped option need none of them.
         from ser.config.load import load_config
-        from ser.training.folds import all_folds
         from ser.training.session import new_session, resume_session
 
         options = _options(args)
         if args.resume is not None:
             return resume_session(args.resume, args.assignments, options)
         config = load_config((args.config or ('base' if args.shards else 'demo'),), args.assignments, options)
-        if args.folds:
-            return all_folds(config, args.out)
+        if args.folds or args.seeds is not None or args.leak_premium:
+            return _several(args, config)
         return new_session(config, args.out, args.dry_run, offer_small=args.config is None)
 
     return run_command(body, args)
 
 
+def _several(args, config):
+    from ser.training.folds import all_folds
+    from ser.training.premium import train_premium
+    from ser.training.repeats import all_seeds
+
+    if args.leak_premium:
+        return train_premium(config, args.out, args.dry_run)
+    if args.seeds is not None:
+        return all_seeds(config, args.seeds, args.out, folds=args.folds is not None, dry_run=args.dry_run)
+    return all_folds(config, args.out, args.dry_run)
+
+
 def _check(args):
     """Raises SerError for options that do not go together."""
-    if args.resume is not None and (args.out or args.config or args.folds or args.dry_run):
+    if args.resume is not None and (args.out or args.config or args.folds or args.seeds is not None
+                                    or args.leak_premium or args.dry_run):
         raise SerError('--resume takes its config and place from the run: it goes with --shards, --device and --set '
-                       'of data.workers and the like, not with --out, --config, --folds or --dry-run')
-    if args.folds and args.dry_run:
-        raise SerError('--dry-run shows one run: leave out --folds, and choose a fold with --set protocol.fold=2')
+                       'of data.workers and the like, not with --out, --config, --folds, --seeds, --leak-premium or '
+                       '--dry-run. Of a series, the same command with the same --out carries on')
+    if args.leak_premium:
+        for option, given in (('--folds', args.folds), ('--seeds', args.seeds is not None),
+                              ('--protocol', args.protocol)):
+            if given:
+                raise SerError(f'--leak-premium trains protocol speaker and protocol utterance, one run each: leave '
+                               f'out {option}')
+    if args.seeds is not None and args.seeds < 2:
+        raise SerError(f'--seeds {args.seeds}: at least 2, or there is nothing to repeat')
 
 
 def _options(args):

@@ -6,8 +6,9 @@ import pytest
 
 from ser.config.evaluation import EvaluationConfig
 from ser.errors import SerError
-from ser.evaluation.dimension_files import one_task, read_history, read_task, read_test_part
+from ser.evaluation.dimension_files import one_task, read_task, read_test_part
 from ser.evaluation.report import evaluate_run
+from ser.evaluation.run_files import read_history
 from tests.test_dimension_report import NAMES, make_run
 from tests.test_report import make_run as make_run_of_classes
 
@@ -83,7 +84,7 @@ def test_a_missing_or_broken_file_is_named(run, name):
     ('metrics.csv', '0.9,', 'x,', "metrics.csv:2: train_loss is 'x', a number is wanted"),
     ('predictions.csv', 'valence', 'calmness', 'dimensions arousal, calmness, dominance, but task.json says arousal, '
      'valence, dominance'),
-    ('split.csv', 's-2,s,high,test', 's-2,s,joy,test', "label 'joy'"),
+    ('split.csv', 's-2,s,high,test', 's-2,s,joy,test', "label 'joy'; allowed: low, middle, high"),
     ('split.csv', 's-2,s,high,test', 's-2,s,high,train', '1 clip too many, for one s-2; split.csv has 119'),
     ('split.csv', 'a-2,a,high,train', 'a-2,a,high,test', '1 clip missing, for one a-2; split.csv has 121'),
     ('split.csv', 's-2,s,high,test', 's-2,t,high,test', 'clip s-2 is by s, split.csv says t'),

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from ser.evaluation.dimension_plots import MOST_POINTS, plot_curves, plot_scatter
+from ser.evaluation.dimension_plots import MOST_POINTS, plot_scatter
 from ser.evaluation.dimensions import DimensionPredictions
-from ser.evaluation.run_files import History
 from tests.test_plots import LONG, picture
 
 
@@ -47,19 +46,3 @@ def test_many_clips_are_drawn_as_density(tmp_path):
         pixels = picture(tmp_path / 's.png')
         darkest = np.abs(pixels - np.array([8, 48, 107]) / 255).max(axis=2) < 0.02
         assert (darkest.sum() > 100) is np.bool_(dense)
-
-
-def history(epochs, lr=1e-3):
-    epoch = np.arange(1.0, epochs + 1)
-    return History({'epoch': epoch, 'train_loss': 1 / epoch, 'valid_loss': 1.1 / epoch, 'valid_ccc': 0.8 - 0.9 / epoch,
-                    'lr': np.full(epochs, lr), 'best': np.ones(epochs)}, epochs)
-
-
-@pytest.mark.parametrize(('epochs', 'lr'), [(1, 1e-3), (2, 0.0), (60, 1e-3)])
-def test_curves_of_any_length(tmp_path, epochs, lr):
-    given = history(epochs, lr)
-    given.columns['valid_loss'][0] = np.nan
-    before = {name: values.copy() for name, values in given.columns.items()}
-    plot_curves(given, tmp_path / 'k.png')
-    assert picture(tmp_path / 'k.png').shape[0] > 800
-    assert all(np.array_equal(before[name], given.columns[name], equal_nan=True) for name in before)

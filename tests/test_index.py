@@ -132,3 +132,49 @@ def test_every_cut_between_members_is_refused(tmp_path):
     for end in ends:
         path.write_bytes(whole[:end])
         refused('truncated', path)
+
+
+def written_digest(index, sets=()):
+    """The digest by its definition, independent of the field order of Row."""
+    lines = [[shard.name, shard.sha256, shard.part, *name] for shard, name in
+             zip(index.shards, sets or [()] * len(index.shards), strict=True)]
+    lines += [[row.key, row.shard, row.offset, row.size, row.suffix, row.emotion, row.raw_label, row.speaker, row.part,
+               row.sample_rate, row.frames, row.audio_sha256, row.metadata] for row in index.rows]
+    text = ''.join(json.dumps(line, sort_keys=True) + '\n' for line in lines)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_sets_name_corpora(tmp_path):
+    for name in ('one', 'two'):
+        members = [member for speaker in ('s1', 's2') for member in
+                   sample(f'{name}-{speaker}', corpus=name, speaker=speaker)]
+        write_tar(tmp_path / name / 'x.tar', members)
+    plain = index_of(tmp_path / 'one', tmp_path / 'two')
+    assert plain.digest == written_digest(plain)
+    assert [row.corpus for row in plain.rows] == [row.origin for row in plain.rows]
+    named = index_of(f'two={tmp_path}/two', f'mine={tmp_path}/one/x.tar')
+    assert named.digest == written_digest(named, [(shard.set_name,) for shard in named.shards]) != plain.digest
+    assert {(row.origin, row.corpus, row.set_name) for row in named.rows} == {('one', 'mine', 'mine'),
+                                                                              ('two', 'two', 'two')}
+    assert {named.speaker_name(row) for row in named.rows} == {'mine/s1', 'mine/s2', 'two/s1', 'two/s2'}
+    assert index_of(f'mine={tmp_path}/one', f'two={tmp_path}/two').digest == named.digest and named.notes == ()
+    assert index_of(f'a={tmp_path}/one').speaker_name(named.rows[0]) == 's1'
+
+
+def test_sets_that_cut_across_corpora_are_noted(tmp_path):
+    for name, corpus in (('a', 'one'), ('b', 'one'), ('c', 'two')):
+        write_tar(tmp_path / name / 'x.tar', sample(name, corpus=corpus))
+    assert index_of(f'p={tmp_path}/a', f'q={tmp_path}/b', f'q={tmp_path}/c').notes == (
+        "set 'q' holds several corpora (one, two): its speakers are told apart by their names alone",
+        "corpus 'one' is in several sets (p, q), perhaps with the same speakers")
+
+
+def test_sets_that_clash(tmp_path):
+    paths = make_shards(tmp_path / 'a')
+    shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+    refused("(sets 'one' and 'two'). Keys must be unique: a copy would be counted twice, or leak into another part. "
+            'Name one of them only, or build one again as a corpus of another name',
+            f'one={tmp_path}/a', f'two={tmp_path}/b')
+    refused('some shards are in a named set and some are not', f'one={paths[0]}', valid_shards=(str(paths[1]),))
+    parts = index_of(f'one={paths[0]}', valid_shards=(f'two={paths[1]}',), test_shards=(f'two={paths[2]}',))
+    assert {(row.part, row.corpus) for row in parts.rows} == {('train', 'one'), ('valid', 'two'), ('test', 'two')}

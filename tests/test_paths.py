@@ -3,7 +3,7 @@
 import pytest
 
 from ser.errors import SerError
-from ser.shards.paths import MAX_NAMES, expand, expand_braces
+from ser.shards.paths import MAX_NAMES, expand, expand_braces, expand_sets, set_of
 
 
 @pytest.fixture
@@ -71,3 +71,39 @@ def test_what_is_no_path_or_no_file():
         expand(['a\nb.tar'])
     with pytest.raises(SerError, match='not a plain file'):
         expand(['/dev/null'])
+
+
+def test_sets_have_names_and_several_patterns(tmp_path):
+    for name in ('one/a.tar', 'one/b.tar', 'two/a.tar', 'x=y/z.tar'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'')
+    pairs = expand_sets([f'two={tmp_path}/two', f'one={tmp_path}/one/a.tar', f'one={tmp_path}/one/b*'])
+    assert [(name, path.parent.name, path.name) for name, path in pairs] == [
+        ('one', 'one', 'a.tar'), ('one', 'one', 'b.tar'), ('two', 'two', 'a.tar')]
+    assert expand_sets([str(tmp_path / 'one')]) == [(None, path) for path in expand([tmp_path / 'one'])]
+
+
+def test_a_path_with_an_equals_sign_stays_a_path(tmp_path, monkeypatch):
+    (tmp_path / 'x=y').mkdir()
+    (tmp_path / 'x=y' / 'z.tar').write_bytes(b'')
+    monkeypatch.chdir(tmp_path)
+    for entry in ('x=y', './x=y/*.tar', str(tmp_path / 'x=y')):
+        assert set_of(entry)[0] is None
+        assert [(name, path.name) for name, path in expand_sets([entry])] == [(None, 'z.tar')]
+    assert set_of('x=y/z*.tar') == ('x', 'y/z*.tar') and set_of('a.b-c+d=p=q') == ('a.b-c+d', 'p=q')
+    assert set_of('-x=y')[0] is None and set_of('a b=y')[0] is None
+
+
+def test_sets_that_contradict(tmp_path):
+    for name in ('a.tar', 'b.tar'):
+        (tmp_path / name).write_bytes(b'')
+    a, b = tmp_path / 'a.tar', tmp_path / 'b.tar'
+    for entries, said in (
+            ([f'one={a}', str(b)], f"--shards: {b} is in no set, but others are in 'one'. Name every entry"),
+            ([f'one={a}', f'two={tmp_path}'], f"--shards: {a} is in both sets 'one' and 'two'"),
+            (['one='], "--shards: 'one=' names no shards for the set; write one=FOLDER"),
+            ([f'one={tmp_path}/c.tar'], f'{tmp_path}/c.tar: no such shards'),
+            (['one=http://x/y.tar'], 'is not a local path')):
+        with pytest.raises(SerError) as error:
+            expand_sets(entries)
+        assert said in str(error.value) and '\n' not in str(error.value)

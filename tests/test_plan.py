@@ -63,6 +63,41 @@ def test_steps_drop_the_tail_and_repeat_nothing():
             plan.batch(0, step)
 
 
+@pytest.mark.parametrize('window', ['all', 2])
+def test_balanced_epochs_draw_as_many_rows_group_by_group(window):
+    groups = [-1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2]
+    plain, plan = (TrainPlan(ROWS, SHARD_OF, window, 0, 4, 3, groups=held) for held in (None, groups))
+    assert plan.steps_per_epoch == plain.steps_per_epoch == 3
+    orders = []
+    for epoch in range(3):
+        np.testing.assert_array_equal(np.concatenate([plain.batch(epoch, step) for step in range(3)]),
+                                      epoch_order(ROWS, SHARD_OF, window, 0, epoch))
+        orders.append(np.concatenate([plan.batch(epoch, step) for step in range(3)]))
+        assert np.bincount(np.array(groups)[orders[-1]]).tolist() == [4, 4, 4]
+        assert sorted(orders[-1]) == plan.drawn(epoch).tolist()
+    assert len({tuple(order) for order in orders}) == 3
+    np.testing.assert_allclose(plan.expected(), [12 / 3 / 9] * 9 + [12 / 3 / 2] * 2 + [12 / 3])
+    np.testing.assert_array_equal(plain.expected(), 1)
+    again = TrainPlan(ROWS[::-1], SHARD_OF, window, 0, 4, 3, groups=np.array(groups))
+    np.testing.assert_array_equal(again.batch(1, 2), orders[1][8:])
+
+
+@pytest.mark.parametrize('world', [1, 2, 4])
+def test_a_balanced_batch_is_the_same_for_every_number_of_ranks(world):
+    plan = TrainPlan(ROWS, SHARD_OF, 'all', 0, 4, 1, groups=[0] * 10 + [1] * 4)
+    parts = [rank_part(plan.batch(0, 1), rank, world)[0] for rank in range(world)]
+    assert sorted(np.concatenate(parts)) == sorted(plan.batch(0, 1))
+
+
+def test_balanced_windows_hold_whole_shards():
+    shard_of, groups = np.repeat(np.arange(6), 20), np.arange(120) % 7 % 2
+    order = TrainPlan(np.arange(120), shard_of, 2, 0, 120, 1, groups=groups).batch(0, 0)
+    met = list(dict.fromkeys(shard_of[order].tolist()))
+    windows = [set(met[i:i + 2]) for i in (0, 2, 4)]
+    number = [next(i for i, window in enumerate(windows) if shard in window) for shard in shard_of[order]]
+    assert number == sorted(number)
+
+
 def test_fewer_rows_than_a_batch():
     with pytest.raises(SerError) as error:
         TrainPlan(ROWS, SHARD_OF, 'all', 0, 13, 1)

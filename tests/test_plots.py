@@ -75,6 +75,13 @@ def test_curves_of_any_length(tmp_path, epochs, lr):
     assert picture(tmp_path / 'k.png').shape[0] > 800
 
 
+def test_curves_of_dimensions_show_the_mean_ccc(tmp_path):
+    given = history(4)
+    given.columns['valid_ccc'] = given.columns.pop('valid_ua')
+    plot_curves(given, tmp_path / 'k.png')
+    assert picture(tmp_path / 'k.png').shape[0] > 800
+
+
 def test_curves_with_gaps_leave_the_history_alone(tmp_path):
     given = history(3)
     given.columns['valid_loss'][1] = np.nan

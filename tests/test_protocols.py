@@ -7,17 +7,28 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ser.config.load import load_config
+from ser.config.messages import section_classes
 from ser.config.protocol import (
+    CrossProtocol,
+    EmoboxProtocol,
+    GivenProtocol,
+    LeaveOneCorpusOutProtocol,
+    LeaveOneSessionOutProtocol,
     LeaveOneSpeakerOutProtocol,
+    OfficialProtocol,
+    ProtocolConfig,
     SpeakerKFoldProtocol,
     SpeakerProtocol,
+    SpeakerTextProtocol,
+    TextProtocol,
     UtteranceProtocol,
 )
 from ser.errors import SerError
 from ser.shards.index import Index, Row, Shard
-from ser.shards.protocols import fold_count, make_split, write_split_csv
+from ser.shards.protocols import KINDS, fold_count, fold_names, make_split, write_split_csv
+from tests.made_index import NAMES, clips, index_of, refused
 
-NAMES = ('neutral', 'calm', 'happy', 'sad')
 DISJOINT = [SpeakerProtocol(), SpeakerProtocol(seed=5), SpeakerKFoldProtocol(fold=3), SpeakerKFoldProtocol(folds=2),
             LeaveOneSpeakerOutProtocol(fold=2)]
 
@@ -38,12 +49,6 @@ def actors(n=24):
 
 def speakers_of(index, rows):
     return {index.rows[row].speaker for row in rows}
-
-
-def refused(index, protocol, *said, names=NAMES):
-    with pytest.raises(SerError) as error:
-        make_split(index, protocol, names)
-    assert all(text in str(error.value) for text in said), str(error.value)
 
 
 @pytest.mark.parametrize('protocol', DISJOINT, ids=lambda p: f'{p.kind}')
@@ -106,7 +111,7 @@ def test_utterances_are_stratified_and_marked():
     split = make_split(index, UtteranceProtocol(), NAMES)
     assert split.speaker_disjoint is False
     assert 'speaker-dependent' in split.description
-    for part, share in (('train', 28), ('valid', 4), ('test', 8)):
+    for part, share in (('train', 29), ('valid', 3), ('test', 8)):
         assert Counter(index.rows[row].emotion for row in split.parts[part]) == dict.fromkeys(NAMES, share)
     assert 'speakers in both train and test: ' in ' '.join(split.notes)
     assert split.digest != make_split(index, UtteranceProtocol(seed=1), NAMES).digest
@@ -180,3 +185,71 @@ def test_speakers_of_two_corpora_have_two_names(tmp_path):
     write_split_csv(tmp_path / 'split.csv', index, split)
     assert ',one/03,' in (tmp_path / 'split.csv').read_text() and split.speaker_disjoint
     assert {one.speaker_name(row) for row in one.rows} == {'03', '04'}
+
+
+def everything():
+    """Two corpora with all that any protocol reads."""
+    parts = ('Train', 'Train', 'Train', 'Development', 'Test1', 'Test2')
+
+    def says(number, take):
+        return {'session': number // 2 + 1, 'text_id': f't{take}', 'split_set': parts[number % 6],
+                'fold': ('train', 'valid', 'test')[number % 3]}
+
+    return index_of(clips('one', 10, says=says), clips('two', 6, NAMES[:3], each=3, says=says),
+                    clips('two', 6, NAMES[3:], each=2, says=says))
+
+
+# What every kind makes of `everything` and of 24 RAVDESS speakers. A change here is a change of a protocol: whoever
+# means it raises the version of the kind in ser.shards.protocols.KINDS, and only then writes the new line.
+GOLDEN = [
+    (SpeakerProtocol(), 2, '5c8b7dcf3ea1d93b'),
+    (SpeakerProtocol(seed=7, valid_fraction=0.1, test_fraction=0.1), 2, 'a9aef2a448892d7c'),
+    (SpeakerKFoldProtocol(fold=2), 2, '42d2290cd4870f69'),
+    (LeaveOneSpeakerOutProtocol(fold=12), 2, '1ff7989cbb47802d'),
+    (LeaveOneSessionOutProtocol(fold=3), 1, '40dd085477936b29'),
+    (EmoboxProtocol(fold=4), 1, 'df746071b3ae4ee1'),
+    (TextProtocol(), 1, 'f6d5f531bb962199'),
+    (SpeakerTextProtocol(), 1, 'c99243750daaa894'),
+    (OfficialProtocol(), 1, 'a5a48b52d42e6997'),
+    (CrossProtocol(test=('two',)), 1, '1fa8d600f4fe7c6f'),
+    (LeaveOneCorpusOutProtocol(fold=1), 1, 'f2e068193c981461'),
+    (GivenProtocol(column='fold'), 1, 'c821bf4b75cb01ab'),
+    (UtteranceProtocol(), 2, 'b9a629a67d1c5370'),
+]
+
+
+@pytest.mark.parametrize(('protocol', 'version', 'digest'), GOLDEN, ids=lambda value: getattr(value, 'kind', ''))
+def test_splits_are_pinned(protocol, version, digest):
+    index = index_of(clips('ravdess', 24)) if protocol.kind == 'emobox' else everything()
+    split = make_split(index, protocol, NAMES)
+    assert (split.version, split.digest[:16]) == (version, digest)
+    assert split.seed == getattr(protocol, 'seed', None)
+
+
+def test_digests_of_one_corpus_are_those_of_the_first_version():
+    index = actors()
+    digests = [make_split(index, protocol, NAMES).digest[:16] for protocol in (
+        SpeakerProtocol(), SpeakerProtocol(seed=5), SpeakerKFoldProtocol(fold=3), LeaveOneSpeakerOutProtocol(fold=2))]
+    assert digests == ['7569ad6eef115efe', '2ac74ad014825edd', '323b51ff23892c69', '7bc06a1af795fe77']
+
+
+def test_every_kind_of_the_config_is_drawn_and_pinned():
+    kinds = [section.model_fields['kind'].default for section in section_classes(ProtocolConfig)]
+    assert sorted(kinds) == sorted(KINDS) == sorted({protocol.kind for protocol, _, _ in GOLDEN})
+    for section in section_classes(ProtocolConfig):
+        folded = 'fold' in section.model_fields
+        assert (KINDS[section.model_fields['kind'].default].fold_names is not None) == folded
+
+
+def test_folds_are_counted_and_named_alike():
+    for protocol, _, _ in GOLDEN:
+        index = index_of(clips('ravdess', 24)) if protocol.kind == 'emobox' else everything()
+        names = fold_names(index, protocol, NAMES)
+        assert fold_count(index, protocol, NAMES) == max(len(names), 1) and len(set(names)) == len(names)
+        assert (make_split(index, protocol, NAMES).folds or 0) == len(names)
+
+
+def test_an_unknown_protocol():
+    with pytest.raises(SerError) as error:
+        load_config(('base',), (), {'--protocol': ('protocol.kind', 'leave-one-sesion-out')})
+    assert "Did you mean 'leave-one-session-out'?" in str(error.value) and '\n' not in str(error.value)

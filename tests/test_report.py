@@ -188,10 +188,10 @@ def test_a_missing_or_broken_file_is_named(tmp_path, name):
     ('data.json', '"synthetic"', '"synth"', "no key 'synthetic'"),
     ('data.json', 'true', '"yes"', "'speaker_disjoint' is 'yes'; true, false or null is wanted"),
     ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,sad,exam', "part 'exam'; allowed: train, valid, test, or empty"),
-    ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,joy,test', "label 'joy' is not in labels.json"),
+    ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,joy,test', "label 'joy'; allowed: neutral, happy, sad, angry"),
     ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,sad,train', '1 clip too many, for one s-sad-0'),
     ('split.csv', 'a-sad-0,a,sad,train', 'a-sad-0,a,sad,test', '1 clip missing, for one a-sad-0'),
-    ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,happy,test', 'clip s-sad-0 is sad by s, split.csv says happy by s'),
+    ('split.csv', 's-sad-0,s,sad,test', 's-sad-0,s,happy,test', 'clip s-sad-0 is sad, split.csv says happy'),
     ('split.csv', 's-sad-0,s,sad,test', 's-sad-1,s,sad,test', 'clip s-sad-1 is in line'),
     ('split.csv', 'a-sad-0,a,sad,train', 'a-sad-0,s,sad,train', 'speaker_disjoint is true, but in split.csv test '
      'speaker s is in training'),

@@ -230,11 +230,6 @@ def test_folds_of_a_protocol_without_folds_are_refused(shards, tmp_path, capfd):
     assert "protocol 'speaker' has no folds" in capfd.readouterr().err
 
 
-def test_folds_and_dry_run_do_not_go_together(shards, tmp_path, capfd):
-    assert main([*arguments(shards, tmp_path / 'x'), '--folds', 'all', '--dry-run']) == 2
-    assert '--dry-run shows one run' in capfd.readouterr().err
-
-
 def test_folds_into_a_run_are_refused_at_once(run, shards, capfd):
     assert main([*arguments(shards, run, 'protocol={kind: speaker-kfold, folds: 3}'), '--folds', 'all']) == 2
     assert 'already holds a run' in capfd.readouterr().err and not (run / 'fold-01').exists()

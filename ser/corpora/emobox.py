@@ -151,9 +151,9 @@ def _utterance(row, key, folders, mapping, speakers, extra, where):
     data = None if start is None and end is None else functools.partial(
         cut, str(path), _seconds(start or 0, where), None if end is None else _seconds(end, where))
     emotion = canonical(raw if mapping is None else mapping[raw])
-    return Utterance(path=path, relative=relative, corpus=FACTS.name, emotion=emotion, raw_label=raw, extra=extra,
-                     data=data, language=LANGUAGES.get(extra['emobox_dataset']),
-                     **_who(key, row, extra['emobox_dataset'], speakers))
+    dataset = extra['emobox_dataset']
+    return Utterance(path=path, relative=relative, corpus=dataset, emotion=emotion, raw_label=raw, extra=extra,
+                     data=data, language=LANGUAGES.get(dataset), **_who(key, row, dataset, speakers))
 
 
 def _seconds(value, where):

@@ -2,6 +2,8 @@
 
 import shlex
 
+from ser.evaluation.auxiliary import auxiliary_lines
+from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows, score_line
 from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
 
@@ -21,6 +23,13 @@ PROTOCOLS = {
     'speaker': 'Whole speakers were drawn for training, validation and test.',
     'speaker-kfold': 'Speakers were divided into groups; each fold tests one group and trains on others.',
     'leave-one-speaker-out': 'Each fold tests one speaker and trains on others.',
+    'leave-one-session-out': 'Each fold tests one recording session and trains on others.',
+    'emobox': 'The test part is a fold that EmoBox published.',
+    'text': 'Whole sentences were drawn: words are unseen in test, speakers are not.',
+    'speaker+text': 'Test is unseen speakers saying unseen sentences.',
+    'official': 'The split came with the corpus.',
+    'cross': 'Whole corpora are tested, others trained on.',
+    'leave-one-corpus-out': 'Each fold tests one corpus and trains on the others.',
     'given': 'Somebody else decided which clip is in which part.',
     'utterance': 'Clips were drawn at random, whoever speaks.',
 }
@@ -36,6 +45,7 @@ def model_card(metrics, config, run_name):
         '## Score', '',
         *score_lines(metrics), '',
         *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
+        *[text for line in auxiliary_lines(metrics) for text in (f'{line}.', '')],
         '![Confusion matrix](confusion_matrix.png)', '',
         '## Protocol', '',
         *protocol_lines(metrics), '',
@@ -89,9 +99,9 @@ def protocol_lines(metrics):
                 False: 'Test speakers are in training too, so the score is speaker-dependent and optimistic.',
                 None: 'Speakers are unknown, so nobody can tell whether test speakers are in training.'}
     words = PROTOCOLS.get(metrics['protocol_kind'])
-    epoch = metrics['best_epoch']
+    epoch, measure = metrics['best_epoch'], 'mean CCC' if of_dimensions(metrics) else 'UA'
     chosen = [] if epoch is None else [
-        f'The weights are those of epoch {epoch}, the best UA on the validation part (of equals, '
+        f'The weights are those of epoch {epoch}, the best {measure} on the validation part (of equals, '
         'the one with the lowest loss); the test part chose nothing.']
     return [f"{metrics['protocol']}.", '',
             ' '.join([*([words] if words else []), disjoint[metrics['speaker_disjoint']], *chosen])]
@@ -99,8 +109,8 @@ def protocol_lines(metrics):
 
 def folds_card(metrics, name):
     """The README.md of pooled folds."""
-    rows = [(i, fold['run'], percent(fold['ua']), percent(fold['wa']), fold['n'], fold['best_epoch'],
-             '; '.join(fold['notes'])) for i, fold in enumerate(metrics['folds'], start=1)]
+    rows = [(i, fold['run'], fold['tests'], percent(fold['ua']), percent(fold['wa']), fold['n'], fold['best_epoch'],
+             fold['protocol'], '; '.join(fold['notes'])) for i, fold in enumerate(metrics['folds'], start=1)]
     lines = [
         f'# {name}', '',
         f"{counted(len(rows), 'fold')} pooled: every clip's prediction comes from the model that was not trained "
@@ -109,7 +119,8 @@ def folds_card(metrics, name):
         *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
         '![Confusion matrix](confusion_matrix.png)', '',
         '## Folds', '',
-        *markdown_table(('#', 'run', 'UA', 'WA', 'clips', 'best epoch', 'notes'), rows, 'rlrrrrl'), '',
+        *markdown_table(('#', 'run', 'tests', 'UA', 'WA', 'clips', 'best epoch', 'protocol', 'notes'), rows,
+                        'rllrrrrll'), '',
         f"Mean UA of the folds {percent(metrics['fold_ua_mean'])}, standard deviation "
         f"{100 * metrics['fold_ua_sd']:.1f}.", '',
         '## Protocol', '', *protocol_lines(metrics),

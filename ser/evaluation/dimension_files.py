@@ -1,19 +1,15 @@
-"""What a run directory of the task 'dimensions' says besides its predictions: task, epochs, test part."""
+"""What a run directory of the task 'dimensions' says besides its predictions: task and test part."""
 
 import math
 from pathlib import Path
 
-import numpy as np
-
 from ser.errors import SerError
 from ser.evaluation.dimensions import are_names, read_csv
-from ser.evaluation.reading import RUN_REMEDY, read_json, read_table
-from ser.evaluation.run_files import History, read_facts, read_split
-from ser.evaluation.tables import counted
+from ser.evaluation.reading import RUN_REMEDY, read_json
+from ser.evaluation.run_files import check_clips, read_facts, read_history, read_split
 from ser.shards.targets import STRATA
 
 KIND = 'dimensions'
-HISTORY_COLUMNS = ('epoch', 'train_loss', 'valid_loss', 'valid_ccc', 'lr', 'best')
 
 
 def read_task(run):
@@ -63,29 +59,6 @@ def one_task(runs):
     return any(of_dimensions)
 
 
-def read_history(run):
-    """The run_files.History of a run's metrics.csv, with `valid_ccc` in the place of `valid_ua`.
-
-    Raises SerError for a cell that is no number and when no epoch is best.
-    """
-    path = Path(run) / 'metrics.csv'
-    rows = read_table(path, HISTORY_COLUMNS)
-    columns = {name: np.array([_cell(path, line, name, row[name]) for line, row in rows]) for name in HISTORY_COLUMNS}
-    best = columns['epoch'][columns['best'] == 1]
-    if not len(best) or math.isnan(best[-1]):
-        raise SerError(f'{path}: no epoch is marked best (column best = 1). {RUN_REMEDY}')
-    return History(columns, int(best[-1]))
-
-
-def _cell(path, line, name, cell):
-    if not cell.strip():
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        raise SerError(f"{path}:{line}: {name} is '{cell}', a number is wanted. {RUN_REMEDY}") from None
-
-
 def read_test_part(run, names):
     """(DimensionPredictions, Facts, Members) of a run whose dimensions are `names`, checked against each other.
 
@@ -98,27 +71,5 @@ def read_test_part(run, names):
     if predictions.names != tuple(names):
         raise SerError(f"{path}: dimensions {', '.join(predictions.names)}, but task.json says {', '.join(names)}. "
                        f'{RUN_REMEDY}')
-    check_test_part(path, predictions, members, facts)
+    check_clips(path, predictions, members, facts)
     return predictions, facts, members
-
-
-def check_test_part(path, predictions, members, facts):
-    """Check that predictions cover the test part of split.csv exactly once, with its speakers.
-
-    Also that no test speaker is in training when the facts promise it. Raises SerError naming `path`.
-    """
-    test = {member.key: member for member in members if member.part == 'test'}
-    keys = set(predictions.keys)
-    for fault, wrong in (('missing', set(test) - keys), ('too many', keys - set(test))):
-        if wrong:
-            raise SerError(f'{path}: {counted(len(wrong), "clip")} {fault}, for one {min(wrong)}; split.csv has '
-                           f'{len(test)} in the test part. {RUN_REMEDY}')
-    for key, speaker in zip(predictions.keys, predictions.speakers, strict=True):
-        if speaker != test[key].speaker:
-            raise SerError(f'{path}: clip {key} is by {speaker or "unknown"}, split.csv says '
-                           f'{test[key].speaker or "unknown"}. {RUN_REMEDY}')
-    heard = {member.speaker for member in members if member.part in ('train', 'valid')} - {None}
-    shared = sorted(heard & {member.speaker for member in test.values()})
-    if shared and facts.speaker_disjoint:
-        raise SerError(f'{Path(path).parent / "data.json"}: speaker_disjoint is true, but in split.csv test speaker '
-                       f'{shared[0]} is in training or validation too. Start a new run')

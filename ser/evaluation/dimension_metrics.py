@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser.evaluation.intervals import FEWEST_SPEAKERS
+from ser.evaluation.intervals import FEWEST_SPEAKERS, method_words
 from ser.randomness import generator
 
 CHANCE = 0.0
@@ -86,17 +86,8 @@ def ccc_intervals(truth, predicted, speakers, *, resamples=2000, confidence=0.95
     edges = (0.5 - confidence / 2, 0.5 + confidence / 2)
     low, high = np.quantile(values, edges, axis=0).tolist()
     mean = tuple(float(edge) for edge in np.quantile(values.mean(axis=1), edges))
-    method = _method(two_stage, count, resamples, confidence)
+    method = method_words(two_stage, count, resamples, confidence)
     return CCCIntervals(tuple(zip(low, high, strict=True)), mean, method, two_stage, count)
-
-
-def _method(two_stage, count, resamples, confidence):
-    tail = f'{resamples} resamples, {100 * confidence:g} % percentile interval'
-    if two_stage:
-        return f'two-stage bootstrap (speakers with replacement, then clips within each), {tail}'
-    reason = 'speakers are unknown' if count is None else \
-        f'{count} speaker{"s are" if count > 1 else " is"} too few to resample'
-    return f'clip bootstrap, {tail}; {reason}, so it does not cover new speakers'
 
 
 def resampled_ccc(truth, predicted, sizes, resamples, rng):

@@ -1,39 +1,19 @@
-"""Pictures of a run that predicts dimensions: predictions against the truth, and learning curves.
-
-Drawn with matplotlib's object-oriented interface, so no global state is touched and no display is needed.
-"""
-
-import io
+"""The picture of predicted dimensions: predictions against the truth."""
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, LogNorm
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from ser.evaluation.dimension_words import with_interval
-from ser.evaluation.plots import BLUE, DPI, GREEN, GREY, ORANGE, shortened
-from ser.files import write_whole
+from ser.evaluation.plots import BLUE, new_figure, plain, save, shortened
 
 MOST_POINTS = 2000
 _COLUMNS = 3
 # Without the palest blues, which would be lost on white.
 _DENSITY = ListedColormap(colormaps['Blues'](np.linspace(0.3, 1, 256)))
-
-
-def _figure(width, height):
-    figure = Figure(figsize=(width, height), dpi=DPI, layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure, path):
-    image = io.BytesIO()
-    figure.savefig(image, format='png', bbox_inches='tight', pad_inches=0.15, facecolor='white')
-    write_whole(path, image.getvalue())
 
 
 def plot_scatter(predictions, per_dimension, path, title='Predictions'):
@@ -46,7 +26,7 @@ def plot_scatter(predictions, per_dimension, path, title='Predictions'):
     across = min(size, _COLUMNS)
     down = -(-size // across)
     # Panels are square to the eye by the size of the figure; a fixed aspect would make the layout overlap.
-    figure = _figure(3.5 * across + (0.9 if dense else 0), 3.6 * down + 0.9)
+    figure = new_figure(3.5 * across + (0.9 if dense else 0), 3.6 * down + 0.9)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels[size:]:
         panel.remove()
@@ -63,7 +43,7 @@ def plot_scatter(predictions, per_dimension, path, title='Predictions'):
     line = Line2D([], [], color='black', linewidth=1, linestyle='--')
     figure.legend([line], ['predicted = truth'], loc='outside lower center', frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11, parse_math=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _panel(axes, truth, predicted, dense):
@@ -83,9 +63,8 @@ def _panel(axes, truth, predicted, dense):
     axes.set(xlim=(low, high), ylim=(low, high), xlabel='truth')
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    axes.spines[['top', 'right']].set_visible(False)
+    plain(axes)
     axes.grid(color='#DDDDDD', linewidth=0.7)
-    axes.set_axisbelow(True)
     return densities
 
 
@@ -97,40 +76,3 @@ def _share_colours(figure, densities, panels):
     bar = figure.colorbar(densities[0], ax=panels, aspect=30, pad=0.01, format='{x:g}')
     bar.set_label('clips')
     bar.outline.set_visible(False)
-
-
-def plot_curves(history, path, title='Learning curves'):
-    """Write learning curves as a PNG: losses, validation mean CCC with the best epoch marked, learning rate.
-
-    history: dimension_files.read_history, of at least one epoch; NaN leaves a gap.
-    """
-    columns, epochs = history.columns, history.columns['epoch']
-    style = {'marker': 'o', 'markersize': 5 if len(epochs) < 4 else 3, 'linewidth': 1.6}
-    figure = _figure(7.2, 7.4)
-    loss, ccc, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
-    loss.plot(epochs, columns['train_loss'], color=BLUE, label='training', **style)
-    loss.plot(epochs, columns['valid_loss'], color=ORANGE, linestyle='--', label='validation', **style)
-    loss.set_ylabel('loss')
-    loss.legend(frameon=False)
-    ccc.plot(epochs, columns['valid_ccc'], color=GREEN, **style)
-    ccc.set_ylabel('validation mean CCC')
-    value = columns['valid_ccc'][np.flatnonzero(epochs == history.best_epoch)[-1]]
-    ccc.plot([history.best_epoch], [value], marker='*', markersize=13, color='black', linestyle='none',
-             label=f'kept: epoch {history.best_epoch}, {value:z.2f}')
-    ccc.legend(frameon=False, loc='lower right')
-    rate.plot(epochs, columns['lr'], color=GREY, **style)
-    rate.set_ylabel('learning rate')
-    if np.nanmin(columns['lr'], initial=np.inf) > 0:
-        rate.set_yscale('log')
-    rate.set_xlabel('epoch')
-    rate.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if len(epochs) == 1:
-        rate.set_xlim(epochs[0] - 1, epochs[0] + 1)
-    for axes in (loss, ccc, rate):
-        axes.axvline(history.best_epoch, color='black', linewidth=0.8, linestyle=':')
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(axis='y', color='#DDDDDD', linewidth=0.7)
-        axes.set_axisbelow(True)
-    figure.align_ylabels()
-    figure.suptitle(title, fontsize=11, parse_math=False)
-    _save(figure, path)

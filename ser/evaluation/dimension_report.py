@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from ser.evaluation.dimension_card import folds_card, model_card
-from ser.evaluation.dimension_files import KIND, read_history, read_task, read_test_part
+from ser.evaluation.dimension_files import KIND, read_task, read_test_part
 from ser.evaluation.dimension_metrics import CHANCE, ccc_intervals, dimension_scores, is_constant
-from ser.evaluation.dimension_plots import plot_curves, plot_scatter
+from ser.evaluation.dimension_plots import plot_scatter
 from ser.evaluation.dimension_words import with_interval
 from ser.evaluation.dimensions import DimensionPredictions
 from ser.evaluation.intervals import excludes
+from ser.evaluation.plots import plot_curves
 from ser.evaluation.reading import read_json
-from ser.evaluation.run_files import Facts, read_config
-from ser.evaluation.sides import ScoredRun, check_folds, leak_notes, missing_folds
+from ser.evaluation.run_files import read_config, read_history
+from ser.evaluation.sides import ScoredRun, check_folds, missing_folds, pooled_facts
 from ser.evaluation.summary import audience, evidence_warnings
 from ser.files import write_json, write_whole
 
@@ -83,7 +84,7 @@ def pool_folds(runs, out, evaluation):
     pooled = DimensionPredictions(sum((part.keys for part in parts), ()), sum((part.speakers for part in parts), ()),
                                   np.concatenate([part.truth for part in parts]),
                                   np.concatenate([part.predicted for part in parts]), parts[0].names)
-    metrics = score(pooled, _pooled_facts(folds), evaluation)
+    metrics = score(pooled, pooled_facts(folds), evaluation)
     # That folds are missing is the first thing to know.
     metrics['notes'].sort(key=lambda note: not note.startswith('incomplete'))
     rows = [_fold_scores(fold) for fold in folds]
@@ -103,22 +104,6 @@ def read_fold(run):
     data = read_json(run / 'data.json', dict)
     return ScoredRun(run, predictions, facts, frozenset(member.key for member in members if member.part),
                      data.get('fold'), data.get('folds'))
-
-
-def _pooled_facts(folds):
-    disjoint = {fold.facts.speaker_disjoint for fold in folds}
-    together = False if False in disjoint else None if None in disjoint else True
-    clips = frozenset().union(*(fold.clips for fold in folds))
-    untested = len(clips) - sum(len(fold.predictions) for fold in folds)
-    kind, missing, notes = folds[0].facts.protocol_kind, missing_folds(folds), []
-    if missing:
-        notes.append(f"incomplete: fold{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))} missing")
-    if untested:
-        notes.append(f'{untested} of {len(clips)} clips are in the test part of none of these folds')
-    notes += leak_notes([note for fold in folds for note in fold.facts.notes])
-    pooled = f'{len(folds)} of {len(folds) + len(missing)} folds pooled ({notes[0]})' if missing else \
-        f'{len(folds)} folds pooled'
-    return Facts(f'{kind}, {pooled}', kind, together, tuple(notes), any(fold.facts.synthetic for fold in folds))
 
 
 def _fold_scores(fold):

@@ -44,14 +44,17 @@ def bootstrap_intervals(labels, predicted, speakers, *, resamples=2000, confiden
     drawn = resampled_outcomes(outcomes, resamples, generator('bootstrap', seed))
     edges = (0.5 - confidence / 2, 0.5 + confidence / 2)
     ua, wa = (tuple(float(edge) for edge in np.quantile(values, edges)) for values in _ua_and_wa(drawn))
+    return Intervals(ua, wa, method_words(two_stage, count, resamples, confidence), two_stage, count)
+
+
+def method_words(two_stage, n_speakers, resamples, confidence):
+    """How intervals were made, for people. n_speakers: None where unknown."""
     tail = f'{resamples} resamples, {100 * confidence:g} % percentile interval'
     if two_stage:
-        method = f'two-stage bootstrap (speakers with replacement, then clips within each), {tail}'
-    else:
-        reason = 'speakers are unknown' if not known else \
-            f'{count} speaker{"s are" if count > 1 else " is"} too few to resample'
-        method = f'clip bootstrap, {tail}; {reason}, so it does not cover new speakers'
-    return Intervals(ua, wa, method, two_stage, count)
+        return f'two-stage bootstrap (speakers with replacement, then clips within each), {tail}'
+    reason = 'speakers are unknown' if n_speakers is None else \
+        f'{n_speakers} speaker{"s are" if n_speakers > 1 else " is"} too few to resample'
+    return f'clip bootstrap, {tail}; {reason}, so it does not cover new speakers'
 
 
 def _outcomes(labels, predicted, groups):

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ser.evaluation.run_files import CLASS_SCORE, DIMENSION_SCORE
 from ser.files import write_rows, write_whole
 from ser.shards.index import PARTS
 
@@ -28,20 +29,23 @@ def shortened(name, longest=LONGEST_NAME):
     return f'{name[:head]}…{name[head + 1 - longest:]}'
 
 
-def _figure(width, height):
+def new_figure(width, height):
+    """An empty Figure of so many inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout='constrained')
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure, path):
+def save(figure, path):
+    """Write a Figure as a PNG, whole or not at all."""
     # 'tight' grows the canvas around labels that reach beyond it, so no text is ever cut.
     image = io.BytesIO()
     figure.savefig(image, format='png', bbox_inches='tight', pad_inches=0.15, facecolor='white')
     write_whole(path, image.getvalue())
 
 
-def _plain(axes):
+def plain(axes):
+    """Leave the axes only their left and lower lines and horizontal grid lines."""
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(axis='y', color='#DDDDDD', linewidth=0.7)
     axes.set_axisbelow(True)
@@ -67,7 +71,7 @@ def plot_confusion(confusion, names, path, title='Confusion matrix'):
     """
     counts, shares = np.asarray(confusion, dtype=np.int64), row_shares(confusion)
     size, cell = len(names), 0.78 if len(names) <= 8 else 0.62
-    figure = _figure(size * cell + 2.6, size * cell + 1.6)
+    figure = new_figure(size * cell + 2.6, size * cell + 1.6)
     axes = figure.subplots()
     axes.set_facecolor('#F4F4F4')
     image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
@@ -102,29 +106,30 @@ def plot_confusion(confusion, names, path, title='Confusion matrix'):
     bar.ax.set_yticklabels(['0 %', '25 %', '50 %', '75 %', '100 %'])
     bar.set_label("share of the label's clips")
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_curves(history, path, title='Learning curves'):
-    """Write learning curves as a PNG: losses, validation UA with the best epoch marked, learning rate.
+    """Write learning curves as a PNG: losses, validation UA or mean CCC, the best epoch marked, learning rate.
 
     history: a run_files.History of at least one epoch; NaN leaves a gap.
     """
     columns, epochs = history.columns, history.columns['epoch']
     style = {'marker': 'o', 'markersize': 5 if len(epochs) < 4 else 3, 'linewidth': 1.6}
-    figure = _figure(7.2, 7.4)
-    loss, ua, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
+    figure = new_figure(7.2, 7.4)
+    loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
     loss.plot(epochs, columns['train_loss'], color=BLUE, label='training', **style)
     loss.plot(epochs, columns['valid_loss'], color=ORANGE, linestyle='--', label='validation', **style)
     loss.set_ylabel('loss')
     loss.legend(frameon=False)
-    ua.plot(epochs, 100 * columns['valid_ua'], color=GREEN, **style)
-    ua.set_ylabel('validation UA (%)')
-    best = np.flatnonzero(epochs == history.best_epoch)[-1]
-    value = 100 * columns['valid_ua'][best]
-    ua.plot([history.best_epoch], [value], marker='*', markersize=13, color='black', linestyle='none',
-            label=f'kept: epoch {history.best_epoch}, {value:.1f} %')
-    ua.legend(frameon=False, loc='lower right')
+    of_classes = CLASS_SCORE in columns
+    values = 100 * columns[CLASS_SCORE] if of_classes else columns[DIMENSION_SCORE]
+    score.plot(epochs, values, color=GREEN, **style)
+    score.set_ylabel('validation UA (%)' if of_classes else 'validation mean CCC')
+    value = values[np.flatnonzero(epochs == history.best_epoch)[-1]]
+    score.plot([history.best_epoch], [value], marker='*', markersize=13, color='black', linestyle='none',
+               label=f'kept: epoch {history.best_epoch}, ' + (f'{value:.1f} %' if of_classes else f'{value:z.2f}'))
+    score.legend(frameon=False, loc='lower right')
     rate.plot(epochs, columns['lr'], color=GREY, **style)
     rate.set_ylabel('learning rate')
     if np.nanmin(columns['lr'], initial=np.inf) > 0:
@@ -133,12 +138,12 @@ def plot_curves(history, path, title='Learning curves'):
     rate.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if len(epochs) == 1:
         rate.set_xlim(epochs[0] - 1, epochs[0] + 1)
-    for axes in (loss, ua, rate):
+    for axes in (loss, score, rate):
         axes.axvline(history.best_epoch, color='black', linewidth=0.8, linestyle=':')
-        _plain(axes)
+        plain(axes)
     figure.align_ylabels()
     figure.suptitle(title, fontsize=11, parse_math=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_class_distribution(members, names, path, title='Clips per class and part'):
@@ -153,7 +158,7 @@ def plot_class_distribution(members, names, path, title='Clips per class and par
             counts[member.part][member.label] += 1
             speakers[member.part].add(member.speaker)
     thickness, places = 0.27, np.arange(len(names))
-    figure = _figure(7.6, max(2.6, 0.62 * len(names) + 1.2))
+    figure = new_figure(7.6, max(2.6, 0.62 * len(names) + 1.2))
     axes = figure.subplots()
     for i, (part, colour) in enumerate(zip(PARTS, (BLUE, ORANGE, GREEN), strict=True)):
         values = [counts[part][name] for name in names]
@@ -167,9 +172,9 @@ def plot_class_distribution(members, names, path, title='Clips per class and par
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     axes.set_xlabel('clips')
     axes.tick_params(axis='y', length=0)
-    _plain(axes)
+    plain(axes)
     axes.grid(visible=False, axis='y')
     axes.grid(axis='x', color='#DDDDDD', linewidth=0.7)
     figure.legend(loc='outside lower center', ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11, parse_math=False)
-    _save(figure, path)
+    save(figure, path)

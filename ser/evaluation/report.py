@@ -1,30 +1,24 @@
 """From a run's files to its scores: test_metrics.json, pictures, model card; and folds pooled into one score."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation import predictions as prediction_files
+from ser.evaluation import dimension_report
+from ser.evaluation.auxiliary import auxiliary_scores
 from ser.evaluation.card import folds_card, model_card
+from ser.evaluation.dimension_files import one_task, read_task
 from ser.evaluation.intervals import bootstrap_intervals, chance_level, excludes
 from ser.evaluation.metrics import absent_classes, scores
 from ser.evaluation.plots import plot_class_distribution, plot_confusion, plot_curves, write_confusion_csv
-from ser.evaluation.predictions import Predictions
-from ser.evaluation.reading import RUN_REMEDY
-from ser.evaluation.run_files import (
-    Facts,
-    check_test_part,
-    read_config,
-    read_facts,
-    read_history,
-    read_names,
-    read_split,
-)
+from ser.evaluation.run_files import check_test_part, read_config, read_facts, read_history, read_names, read_split
+from ser.evaluation.sides import ScoredRun, join_folds, missing_folds, run_predictions
 from ser.evaluation.summary import audience, warnings_of
-from ser.evaluation.tables import percent_with_interval
-from ser.files import write_json, write_whole
+from ser.evaluation.tables import counted, percent_with_interval
+from ser.files import natural, write_json, write_whole
+
+FEW = 6
 
 
 def score(predictions, facts, evaluation):
@@ -32,17 +26,25 @@ def score(predictions, facts, evaluation):
 
     facts: run_files.Facts, what the score depends on; evaluation: the config's `evaluation` section.
     """
-    names, labels = predictions.names, predictions.label_ids
-    values = scores(labels, predictions.predicted_ids, predictions.probabilities, names)
+    labels = predictions.label_ids
+    values = scores(labels, predictions.predicted_ids, predictions.probabilities, predictions.names)
     intervals = bootstrap_intervals(labels, predictions.predicted_ids, predictions.speakers,
                                     resamples=evaluation.bootstrap, confidence=evaluation.confidence,
                                     seed=evaluation.seed)
+    return metrics_of(values, intervals, labels, predictions.names, facts)
+
+
+def metrics_of(values, intervals, labels, names, facts):
+    """The content of test_metrics.json from what `metrics.scores` and `bootstrap_intervals` say of some labels.
+
+    labels: class indices, int (N,). names: class names. facts: run_files.Facts.
+    """
     chance, absent = chance_level(labels), absent_classes(labels, names)
     return {
         'ua': values['ua'], 'ua_interval': list(intervals.ua),
         'wa': values['wa'], 'wa_interval': list(intervals.wa),
         'macro_f1': values['macro_f1'], 'weighted_f1': values['weighted_f1'], 'log_loss': values['log_loss'],
-        'per_class': values['per_class'], 'n': len(predictions), 'n_speakers': intervals.n_speakers,
+        'per_class': values['per_class'], 'n': len(labels), 'n_speakers': intervals.n_speakers,
         'interval_method': intervals.method, 'protocol': facts.protocol, 'speaker_disjoint': facts.speaker_disjoint,
         'best_epoch': facts.best_epoch,
         'protocol_kind': facts.protocol_kind, 'synthetic': facts.synthetic,
@@ -60,11 +62,15 @@ def evaluate_run(run, evaluation):
     Raises SerError naming the file for one that is missing, broken, or at odds with another.
     """
     run = Path(run)
+    if read_task(run):
+        return dimension_report.evaluate_run(run, evaluation)
     config, names, history = read_config(run), read_names(run), read_history(run)
     facts, members = read_facts(run, history.best_epoch), read_split(run, names)
-    predictions = _predictions(run, names)
+    predictions = run_predictions(run, names)
     check_test_part(run / 'predictions.csv', predictions, members, facts)
     metrics = score(predictions, facts, evaluation)
+    auxiliary = auxiliary_scores(run, evaluation)
+    metrics |= {'auxiliary': auxiliary} if auxiliary else {}
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
     write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))
@@ -75,8 +81,9 @@ def pool_folds(runs, out, evaluation):
     """Score the predictions of several folds together and write them into the folder `out`; return the scores.
 
     The folds must share classes and kind of protocol, and no clip may be tested twice. Writes predictions.csv,
-    labels.json, test_metrics.json (with `folds`: run, ua, wa, n, best_epoch, protocol, notes of each; `fold_ua_mean`
-    and `fold_ua_sd`, the sample standard deviation), confusion_matrix.csv/.png and README.md.
+    labels.json, test_metrics.json (with `folds`: run, ua, wa, n, n_speakers, tests (who, in words), best_epoch,
+    protocol, notes of each; `fold_ua_mean` and `fold_ua_sd`, the sample standard deviation; `missing_folds`, numbers of
+    those that the protocol has and `runs` has not), confusion_matrix.csv/.png and README.md.
     Raises SerError for fewer than two folds, folds that do not fit together, and as evaluate_run.
     """
     runs, out = [Path(run) for run in runs], Path(out)
@@ -84,86 +91,41 @@ def pool_folds(runs, out, evaluation):
         raise SerError(f'{len(runs)} fold(s) to pool; at least two run directories are wanted')
     if out.resolve() in {run.resolve() for run in runs} or (out / 'config.yaml').exists():
         raise SerError(f'{out}: is a run directory; name another folder for the pooled scores')
-    folds = [_Fold.read(run) for run in runs]
-    _check_folds(folds)
-    pooled = pooled_predictions([fold.predictions for fold in folds])
-    metrics = score(pooled, _pooled_facts(folds), evaluation)
-    folds = [fold.scores() for fold in folds]
+    if one_task(runs):
+        return dimension_report.pool_folds(runs, out, evaluation)
+    folds = [ScoredRun.read(run) for run in runs]
+    pooled, facts = join_folds(folds)
+    metrics = score(pooled, facts, evaluation)
+    # That folds are missing is the first thing to know.
+    metrics['notes'].sort(key=lambda note: not note.startswith('incomplete'))
+    missing, folds = missing_folds(folds), [fold_scores(fold) for fold in folds]
     values = [fold['ua'] for fold in folds]
-    metrics |= {'folds': folds, 'fold_ua_mean': float(np.mean(values)), 'fold_ua_sd': float(np.std(values, ddof=1))}
+    metrics |= {'folds': folds, 'fold_ua_mean': float(np.mean(values)), 'fold_ua_sd': float(np.std(values, ddof=1)),
+                'missing_folds': list(missing)}
     pooled.write_csv(out / 'predictions.csv')
     write_json(out / 'labels.json', list(pooled.names))
     write_scores(out, metrics, pooled.names, 'Test', folds_card(metrics, out.resolve().name))
     return metrics
 
 
-@dataclass(frozen=True)
-class _Fold:
-    run: Path
-    predictions: Predictions
-    facts: Facts
-    clips: frozenset
-    """Keys of every clip in any part."""
-
-    @classmethod
-    def read(cls, run):
-        names = read_names(run)
-        facts, members = read_facts(run, read_history(run).best_epoch), read_split(run, names)
-        predictions = _predictions(run, names)
-        check_test_part(run / 'predictions.csv', predictions, members, facts)
-        return cls(run, predictions, facts, frozenset(member.key for member in members if member.part))
-
-    def scores(self):
-        """The fold's row of test_metrics.json."""
-        part = self.predictions
-        values = scores(part.label_ids, part.predicted_ids, part.probabilities, part.names)
-        return {'run': self.run.resolve().name, 'ua': values['ua'], 'wa': values['wa'], 'n': len(part),
-                'best_epoch': self.facts.best_epoch, 'protocol': self.facts.protocol, 'notes': list(self.facts.notes)}
+def fold_scores(fold):
+    """A fold's row of test_metrics.json, from its ScoredRun."""
+    part = fold.predictions
+    values = scores(part.label_ids, part.predicted_ids, part.probabilities, part.names)
+    return {'run': fold.run.resolve().name, 'ua': values['ua'], 'wa': values['wa'], 'n': len(part),
+            'n_speakers': None if None in part.speakers else len(set(part.speakers)),
+            'tests': tested_words(part.speakers),
+            'best_epoch': fold.facts.best_epoch, 'protocol': fold.facts.protocol, 'notes': list(fold.facts.notes)}
 
 
-def _predictions(run, names):
-    path = run / 'predictions.csv'
-    predictions = prediction_files.read_csv(path)
-    if predictions.names != names:
-        raise SerError(f"{path}: classes {', '.join(predictions.names)}, but labels.json says {', '.join(names)}. "
-                       f'{RUN_REMEDY}')
-    return predictions
-
-
-def _check_folds(folds):
-    first, owner = folds[0], {}
-    for fold in folds:
-        run, names, kind = fold.run, fold.predictions.names, fold.facts.protocol_kind
-        if names != first.predictions.names:
-            raise SerError(f"{run}: classes {', '.join(names)}, but {first.run} has "
-                           f"{', '.join(first.predictions.names)}; only folds of one label set can be pooled")
-        if kind != first.facts.protocol_kind:
-            raise SerError(f"{run}: protocol '{kind}', but {first.run} has '{first.facts.protocol_kind}'; "
-                           'only folds of one protocol can be pooled')
-        for key in fold.predictions.keys:
-            if key in owner:
-                raise SerError(f'{run}: tests clip {key}, which {owner[key]} tests too; '
-                               'the folds of one protocol test every clip at most once')
-            owner[key] = run
-
-
-def pooled_predictions(parts):
-    """Predictions of several folds as one; they must share their classes."""
-    joined = {field: sum((getattr(part, field) for part in parts), ())
-              for field in ('keys', 'speakers', 'labels', 'predicted')}
-    return Predictions(**joined, probabilities=np.concatenate([part.probabilities for part in parts]),
-                       names=parts[0].names)
-
-
-def _pooled_facts(folds):
-    disjoint = {fold.facts.speaker_disjoint for fold in folds}
-    together = False if False in disjoint else None if None in disjoint else True
-    clips = frozenset().union(*(fold.clips for fold in folds))
-    untested = len(clips) - sum(len(fold.predictions) for fold in folds)
-    notes = (f'{untested} of {len(clips)} clips are in the test part of none of these folds',) if untested else ()
-    kind = folds[0].facts.protocol_kind
-    return Facts(f'{kind}, {len(folds)} folds pooled', kind, together, notes,
-                 any(fold.facts.synthetic for fold in folds))
+def tested_words(speakers):
+    """Whom a test part holds: 'speakers 03, 08', or how many where they are many."""
+    if None in speakers:
+        return 'speakers unknown'
+    found = sorted(set(speakers), key=natural)
+    if len(found) > FEW:
+        return counted(len(found), 'speaker')
+    return f"speaker{'s' if len(found) > 1 else ''} {', '.join(found)}"
 
 
 def _titled(title, facts):

@@ -12,7 +12,8 @@ from ser.evaluation.reading import RUN_REMEDY, read_json, read_table
 from ser.evaluation.tables import counted
 from ser.shards.index import PARTS
 
-HISTORY_COLUMNS = ('epoch', 'train_loss', 'valid_loss', 'valid_ua', 'lr', 'best')
+# What validation scored: classes, or dimensions (a run that has task.json).
+CLASS_SCORE, DIMENSION_SCORE = 'valid_ua', 'valid_ccc'
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Member:
 
 @dataclass(frozen=True)
 class History:
-    """metrics.csv: `columns` maps a name to float64 (E,), NaN where a cell is empty."""
+    """metrics.csv: `columns` (CLASS_SCORE or DIMENSION_SCORE is one) maps a name to float64 (E,), NaN: empty."""
 
     columns: dict
     best_epoch: int
@@ -89,7 +90,7 @@ def read_split(run, names):
         if part not in (*PARTS, ''):
             raise SerError(f"{path}:{line}: part '{part}'; allowed: {', '.join(PARTS)}, or empty. {RUN_REMEDY}")
         if part and label not in names:
-            raise SerError(f"{path}:{line}: label '{label}' is not in labels.json: {', '.join(names)}. {RUN_REMEDY}")
+            raise SerError(f"{path}:{line}: label '{label}'; allowed: {', '.join(names)}. {RUN_REMEDY}")
         members.append(Member(row['key'], row['speaker'] or None, label, part))
     return members
 
@@ -97,8 +98,10 @@ def read_split(run, names):
 def read_history(run):
     """The History of a run's metrics.csv. Raises SerError for a cell that is no number and when no epoch is best."""
     path = Path(run) / 'metrics.csv'
-    rows = read_table(path, HISTORY_COLUMNS)
-    columns = {name: np.array([_number(path, line, name, row[name]) for line, row in rows]) for name in HISTORY_COLUMNS}
+    score = DIMENSION_SCORE if (Path(run) / 'task.json').exists() else CLASS_SCORE
+    wanted = ('epoch', 'train_loss', 'valid_loss', score, 'lr', 'best')
+    rows = read_table(path, wanted)
+    columns = {name: np.array([_number(path, line, name, row[name]) for line, row in rows]) for name in wanted}
     best = columns['epoch'][columns['best'] == 1]
     if not len(best) or math.isnan(best[-1]):
         raise SerError(f'{path}: no epoch is marked best (column best = 1). {RUN_REMEDY}')
@@ -131,7 +134,16 @@ def read_config(run):
 
 
 def check_test_part(path, predictions, members, facts):
-    """Check that predictions cover the test part of split.csv exactly once, with its labels and speakers.
+    """`check_clips` of Predictions, and that their labels are those of split.csv. Raises SerError naming `path`."""
+    check_clips(path, predictions, members, facts)
+    label_of = {member.key: member.label for member in members}
+    for key, label in zip(predictions.keys, predictions.labels, strict=True):
+        if label != label_of[key]:
+            raise SerError(f'{path}: clip {key} is {label}, split.csv says {label_of[key]}. {RUN_REMEDY}')
+
+
+def check_clips(path, predictions, members, facts):
+    """Check that predictions (keys, speakers) cover the test part of split.csv exactly once, with its speakers.
 
     Also that no test speaker is in training when the facts promise it. Raises SerError naming `path`.
     """
@@ -141,10 +153,10 @@ def check_test_part(path, predictions, members, facts):
         if wrong:
             raise SerError(f'{path}: {counted(len(wrong), "clip")} {fault}, for one {min(wrong)}; split.csv has '
                            f'{len(test)} in the test part. {RUN_REMEDY}')
-    for key, speaker, label in zip(predictions.keys, predictions.speakers, predictions.labels, strict=True):
-        if (speaker, label) != (test[key].speaker, test[key].label):
-            raise SerError(f'{path}: clip {key} is {label} by {speaker or "unknown"}, split.csv says '
-                           f'{test[key].label} by {test[key].speaker or "unknown"}. {RUN_REMEDY}')
+    for key, speaker in zip(predictions.keys, predictions.speakers, strict=True):
+        if speaker != test[key].speaker:
+            raise SerError(f'{path}: clip {key} is by {speaker or "unknown"}, split.csv says '
+                           f'{test[key].speaker or "unknown"}. {RUN_REMEDY}')
     heard = {member.speaker for member in members if member.part in ('train', 'valid')} - {None}
     shared = sorted(heard & {member.speaker for member in test.values()})
     if shared and facts.speaker_disjoint:

@@ -9,8 +9,10 @@ from ser.errors import SerError
 from ser.evaluation import dimension_card, dimension_files, dimension_report
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.dimension_words import of_dimensions
+from ser.evaluation.repeats import pool_seeds
 from ser.evaluation.report import evaluate_run, pool_folds, score, write_scores
 from ser.evaluation.run_files import Facts, read_history
+from ser.evaluation.sides import fold_runs, seed_runs
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
 from ser.evaluation.tables import counted, markdown_table
 from ser.files import write_json
@@ -30,18 +32,12 @@ def evaluate_folder(path):
     Raises SerError when it is neither, and for files that are missing, broken or at odds with each other.
     """
     path = Path(path)
-    folds = fold_runs(path)
+    seeds, folds = seed_runs(path), fold_runs(path)
+    if seeds:
+        return pool_seeds(seeds, path, open_run((fold_runs(seeds[0]) or seeds)[0])[0].evaluation)
     if folds:
         return pool_folds(folds, path, open_run(folds[0])[0].evaluation)
     return evaluate_run(path, open_run(path)[0].evaluation)
-
-
-def fold_runs(path):
-    """The runs fold-* of a folder that is no run itself, in order; empty when there are none."""
-    path = Path(path)
-    if (path / 'config.yaml').exists():
-        return []
-    return sorted(fold for fold in path.glob('fold-*') if (fold / 'config.yaml').is_file())
 
 
 def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
@@ -179,15 +175,14 @@ def _facts(run, config, names, index, rows, notes):
     from ser.inference.heard import heard_by, overlap_notes, speakers_disjoint
 
     members = [index.rows[number] for number in rows]
-    corpora = {row.metadata.get('corpus') for row in members}
+    corpora = {row.corpus for row in members}
     heard = heard_by(run, config, names, {corpus for corpus in corpora if isinstance(corpus, str)})
-    history = dimension_files.read_history if config.task.kind == 'dimensions' else read_history
     tars = [shard.name for shard in index.shards]
     listed = ', '.join(tars) if len(tars) <= 4 else f'{tars[0]} ... {tars[-1]}, {len(tars)} files'
     return Facts(protocol=f'other shards: {listed}', protocol_kind=KIND,
                  speaker_disjoint=speakers_disjoint(members, heard),
                  notes=(*overlap_notes(members, heard), *notes),
-                 synthetic='demo' in corpora, best_epoch=history(run).best_epoch)
+                 synthetic='demo' in corpora, best_epoch=read_history(run).best_epoch)
 
 
 def _provenance(run, labelled, rows, facts):

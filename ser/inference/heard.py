@@ -7,7 +7,8 @@ from ser.errors import SerError
 from ser.evaluation.reading import read_json
 from ser.evaluation.run_files import read_split
 from ser.shards.index import build_index
-from ser.shards.protocols import speaker_identity
+from ser.shards.paths import set_of
+from ser.shards.split import voices
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ def heard_by(run, config, names, corpora):
     if index is not None:
         rows = [row for row in index.rows if row.key in members]
         return Heard(frozenset(members), frozenset(row.audio_sha256 for row in rows) - {None},
-                     frozenset(speaker_identity(row) for row in rows))
-    known = {*CORPORA, *corpora} - {''}
-    speakers = frozenset().union(*(_identities(member, known) for member in members.values()))
+                     frozenset().union(*(voices(row) for row in rows)))
+    data = config.data
+    sets = {set_of(entry)[0] for entry in (*data.shards, *data.valid_shards, *data.test_shards)} - {None}
+    known = {*CORPORA, *corpora, *sets} - {''}
+    speakers = frozenset().union(*(_identities(member, known, sets) for member in members.values()))
     return Heard(frozenset(members), None, speakers)
 
 
@@ -45,8 +48,8 @@ def _own_index(run, config):
     return index if index.digest == read_json(run / 'data.json', dict).get('digest') else None
 
 
-def _identities(member, known):
-    """The speaker_identity of a Member of split.csv as a set: both, where its speaker can be read in two ways.
+def _identities(member, known, sets):
+    """The identities of the speaker of a Member of split.csv: both, where it can be read in two ways.
 
     Where several corpora meet, split.csv says '<corpus>/<speaker>' (Index.speaker_name), with 'None' for no corpus.
     """
@@ -59,6 +62,9 @@ def _identities(member, known):
         return {(corpus, member.speaker)}
     speaker = member.speaker[len(named) + 1:]
     found = {('' if named == 'None' else named, speaker)}
+    if named in sets:
+        # A set's name is the user's own; the key still begins with the corpus.
+        return found | ({(corpus, speaker)} if corpus else set())
     # The key is of one corpus, the speaker named after another: that corpus' speaker, or a name with a slash in it.
     return found if corpus in ('', named) else found | {(corpus, member.speaker)}
 
@@ -87,7 +93,7 @@ def speakers_disjoint(rows, heard):
 
     Speakers are told apart by (corpus, speaker); a corpus without a name can only be compared with another such.
     """
-    tested = {speaker_identity(row) for row in rows}
+    tested = set().union(*(voices(row) for row in rows))
     if (tested & heard.speakers) - {None}:
         return False
     if None in tested | heard.speakers:

@@ -9,18 +9,19 @@ _SWAP_GROUPS = 192
 _TOLERANCE = 1e-9
 
 
-def assign_groups(counts, weights, shares, *key):
+def assign_groups(counts, weights, shares, *key, needed=None):
     """The part of each group: int64 (S,), every part non-empty.
 
     counts: int (S, C), what each group adds to each column (clips of a class, clips of a gender).
     weights: float (C,), how much a column matters; a column of weight 1 also wants to be present in every part.
     shares: float (P,), the parts' shares, summing to 1; S >= P. key: what ties and the starting points are drawn by.
+    needed: the part that is to have every column of weight 1, also one that too few groups have to be in all parts.
 
     Minimises the chi-square distance of the parts' column counts to share * total, by moves and swaps of groups
     from several keyed starting points. The same arguments give the same answer.
     """
     counts, shares = np.asarray(counts, dtype=np.float64), np.asarray(shares, dtype=np.float64)
-    cost = _Cost(counts, np.asarray(weights, dtype=np.float64), shares)
+    cost = _Cost(counts, np.asarray(weights, dtype=np.float64), shares, needed)
     best, best_cost = None, np.inf
     for restart in range(_RESTARTS):
         order = permutation(len(counts), *key, restart)
@@ -32,19 +33,22 @@ def assign_groups(counts, weights, shares, *key):
 
 
 class _Cost:
-    def __init__(self, counts, weights, shares):
+    def __init__(self, counts, weights, shares, needed=None):
         totals = counts.sum(axis=0)
         self.shares = shares
         self.target = shares[:, None] * totals
         self.scale = weights / np.maximum(self.target, 1e-12)
         # A class that enough groups have must not be missing anywhere: worth more than any imbalance.
-        spread = (counts > 0).sum(axis=0) >= len(shares)
-        self.missing = np.where((weights == 1) & spread, counts.sum() + 1, 0.0)
+        groups = (counts > 0).sum(axis=0)
+        wanted = np.tile(groups >= len(shares), (len(shares), 1))
+        if needed is not None:
+            wanted[needed] |= groups > 0
+        self.missing = np.where((weights == 1) & wanted, counts.sum() + 1, 0.0)
 
     def of(self, part, held):
         """Cost of a part (or an array of parts) that holds `held` (..., C)."""
         distance = (held - self.target[part]) ** 2 * self.scale[part]
-        return (distance + self.missing * (held <= 0)).sum(axis=-1)
+        return (distance + self.missing[part] * (held <= 0)).sum(axis=-1)
 
 
 def _start(cost, counts, n_parts):

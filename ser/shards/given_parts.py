@@ -8,11 +8,12 @@ from ser.errors import SerError
 from ser.shards.index import PARTS
 
 
-def given_parts(index, rows, protocol):
+def given_parts(index, rows, protocol, names):
     """(part number of each row as int64 (N,), notes) of a `given` protocol.
 
-    rows: row numbers. Raises SerError when file and column are both named or neither is and the shards do not say,
-    for a clip without a part, an unknown value, and when a part has no clip.
+    rows: row numbers. names: of the classes, which change nothing here. Raises SerError when file and column are both
+    named or neither is and the shards do not say, for a clip without a part, an unknown value, and when a part has no
+    clip.
     """
     if protocol.file and protocol.column:
         raise SerError('protocol.file and protocol.column are both set; the parts come from one of them')

@@ -13,7 +13,7 @@ from ser.errors import SerError
 from ser.files import natural
 from ser.labels import canonical, misspelt
 from ser.shards.index_cache import cached_scan
-from ser.shards.paths import expand
+from ser.shards.paths import expand_sets
 from ser.shards.publish import MANIFEST
 from ser.shards.sample_label import find_label, parse_label_option
 
@@ -25,13 +25,17 @@ _SHARED_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A tar file. name: its base name. part: 'train', 'valid' or 'test' when each part has shards of its own."""
+    """A tar file. name: its base name. part: 'train', 'valid' or 'test' when each part has shards of its own.
+
+    set_name: the set it was named in (`--shards NAME=PATH`), None where sets have no names.
+    """
 
     path: str
     name: str
     sha256: str
     size: int
     part: str | None
+    set_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Row:
 
     shard: number in Index.shards. suffix: such as '.flac'. emotion: canonical where an alias is known.
     sample_rate (Hz), frames: from the JSON where present. audio_sha256: of the encoded member, hex; the builder's
-    record where there is one, else that of the indexing pass. metadata: the JSON object.
+    record where there is one, else that of the indexing pass. metadata: the JSON object. set_name: its shard's.
     """
 
     key: str
@@ -56,6 +60,21 @@ class Row:
     frames: int | None
     audio_sha256: str | None
     metadata: dict
+    set_name: str | None = None
+
+    @property
+    def corpus(self):
+        """What the user calls the corpus: the set's name, else the JSON's `corpus`; None where neither is there."""
+        return self.origin if self.set_name is None else self.set_name
+
+    @property
+    def origin(self):
+        """The corpus by its own account, the JSON's `corpus`, whatever the set is called; None where it says none."""
+        said = self.metadata.get('corpus')
+        return said if isinstance(said, str) and said else None
+
+
+_DIGESTED = tuple(name for name in Row.__slots__ if name != 'set_name')
 
 
 @dataclass(frozen=True)
@@ -69,23 +88,27 @@ class Index:
 
     @functools.cached_property
     def digest(self):
-        """sha256 (hex) of all rows and the shards' names, hashes and parts; where the shards lie does not enter."""
+        """sha256 (hex) of all rows and the shards' names, hashes and parts; where the shards lie does not enter.
+
+        Names of sets enter where they are given: they say who is whose speaker.
+        """
         digest = hashlib.sha256()
         for shard in self.shards:
-            digest.update(_line([shard.name, shard.sha256, shard.part]))
+            named = [] if shard.set_name is None else [shard.set_name]
+            digest.update(_line([shard.name, shard.sha256, shard.part, *named]))
         for row in self.rows:
-            digest.update(_line([getattr(row, name) for name in Row.__slots__]))
+            digest.update(_line([getattr(row, name) for name in _DIGESTED]))
         return digest.hexdigest()
 
     @functools.cached_property
     def _several_corpora(self):
-        return len({str(row.metadata.get('corpus')) for row in self.rows}) > 1
+        return len({row.corpus for row in self.rows}) > 1
 
     def speaker_name(self, row):
         """The speaker of a Row, as '<corpus>/<speaker>' where several corpora meet: they number speakers alike."""
         if row.speaker is None or not self._several_corpora:
             return row.speaker
-        return f"{row.metadata.get('corpus')}/{row.speaker}"
+        return f'{row.corpus}/{row.speaker}'
 
 
 def _line(values):
@@ -95,20 +118,21 @@ def _line(values):
 def build_index(data):
     """The Index of a DataConfig's shards.
 
-    With valid_shards or test_shards, rows carry their part and `shards` is the training part. Scans are cached.
+    With valid_shards or test_shards, rows carry their part and `shards` is the training part. Entries may name their
+    set (`ravdess=data/ravdess`), which rows then carry as their corpus. Scans are cached.
     Raises SerError for shards that are missing, damaged or not as their manifest says, for a sample without exactly
     one audio member and a label, and for a key that two samples share.
     """
     source = parse_label_option(data.label)
     shards, scans, met = [], [], {}
-    for path, part in named_shards(data):
+    for path, part, set_name in _shard_files(data):
         scan = cached_scan(path, source.wanted)
         for sample in scan.samples:
             _share(sample.metadata, met)
-        shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part))
+        shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part, set_name))
         scans.append(scan)
     order = sorted(range(len(shards)), key=lambda i: (natural(shards[i].name), shards[i].sha256,
-                                                      shards[i].part or ''))
+                                                      shards[i].part or '', shards[i].set_name or ''))
     shards, scans = tuple(shards[i] for i in order), [scans[i] for i in order]
     notes = _check_manifests(shards)
     rows, ignored = [], Counter()
@@ -116,23 +140,31 @@ def build_index(data):
         ignored.update(scan.ignored)
         rows += [_row(sample, number, shard, (source, data.classes, ignored)) for sample in scan.samples]
     _refuse_repeats(shards, rows)
-    return Index(shards, tuple(rows), ignored, (*notes, *_label_notes(rows)))
+    return Index(shards, tuple(rows), ignored, (*notes, *_set_notes(rows), *_label_notes(rows)))
 
 
 def named_shards(data):
     """[(path, part)] of the config's shards, each file once."""
+    return [(path, part) for path, part, _ in _shard_files(data)]
+
+
+def _shard_files(data):
+    """[(path, part, set name)] of the config's shards, each file once."""
     if not data.shards:
         raise SerError('no shards are named. Name tar files, globs, brace ranges or a folder with --shards')
     if not (data.valid_shards or data.test_shards):
-        return [(path, None) for path in expand(data.shards)]
+        return [(path, None, set_name) for set_name, path in expand_sets(data.shards)]
     named, owners = [], {}
     for part, patterns, option in zip(PARTS, (data.shards, data.valid_shards, data.test_shards),
                                       ('--shards', '--valid-shards', '--test-shards'), strict=True):
-        for path in expand(patterns, option):
+        for set_name, path in expand_sets(patterns, option):
             other = owners.setdefault(path.resolve(), option)
             if other != option:
                 raise SerError(f'{path} is named by both {other} and {option}: a shard belongs to one part')
-            named.append((path, part))
+            named.append((path, part, set_name))
+    if len({set_name is None for _, _, set_name in named}) > 1:
+        raise SerError('some shards are in a named set and some are not. Name the set of every entry of --shards, '
+                       '--valid-shards and --test-shards (NAME=PATH), or of none')
     return named
 
 
@@ -148,7 +180,7 @@ def _row(sample, number, shard, settings):
     said = metadata.get('raw_label')
     return Row(sample.key, number, sample.offset, sample.size, intern(sample.suffix), intern(canonical(raw)),
                said if isinstance(said, str) else raw, speaker, shard.part, _count(metadata, 'sample_rate'),
-               _count(metadata, 'frames'), _audio_sha256(sample), metadata)
+               _count(metadata, 'frames'), _audio_sha256(sample), metadata, shard.set_name)
 
 
 def _share(metadata, met):
@@ -219,8 +251,26 @@ def _refuse_repeats(shards, rows):
         if other is not row:
             first, second = shards[other.shard], shards[row.shard]
             parts = f' (parts {first.part} and {second.part})' if first.part != second.part else ''
-            raise SerError(f'key {row.key!r} is in both {first.path} and {second.path}{parts}. Keys must be unique: '
-                           'a copy would be counted twice, or leak into another part')
+            sets = (f" (sets '{first.set_name}' and '{second.set_name}')" if first.set_name != second.set_name else '')
+            hint = '. Name one of them only, or build one again as a corpus of another name' if sets else ''
+            raise SerError(f'key {row.key!r} is in both {first.path} and {second.path}{parts}{sets}. Keys must be '
+                           f'unique: a copy would be counted twice, or leak into another part{hint}')
+
+
+def _set_notes(rows):
+    """Notes where the names of sets do not draw the line that the corpora draw themselves."""
+    sets, origins = {}, {}
+    for row in rows:
+        if row.set_name is not None and row.origin is not None:
+            sets.setdefault(row.set_name, set()).add(row.origin)
+            origins.setdefault(row.origin, set()).add(row.set_name)
+    for name, held in sorted(sets.items()):
+        if len(held) > 1:
+            yield (f"set '{name}' holds several corpora ({', '.join(sorted(held))}): its speakers are told apart by "
+                   'their names alone')
+    for origin, names in sorted(origins.items()):
+        if len(names) > 1:
+            yield f"corpus '{origin}' is in several sets ({', '.join(sorted(names))}), perhaps with the same speakers"
 
 
 def _label_notes(rows):

@@ -41,7 +41,7 @@ def label_index(index, data, names=None):
     """
     emotions = [row.emotion for row in index.rows]
     if names is None:
-        classes = choose_classes(emotions, [row.metadata.get('corpus') for row in index.rows], data.labels, data.merge,
+        classes = choose_classes(emotions, [row.corpus for row in index.rows], data.labels, data.merge,
                                  data.drop)
         names, class_of = classes.names, classes.class_of
     else:

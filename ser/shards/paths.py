@@ -1,4 +1,4 @@
-"""From what the user names to tar files: globs, brace ranges and folders, all local, expanded by ourselves."""
+"""From what the user names to tar files: sets, globs, brace ranges and folders, all local, expanded by ourselves."""
 
 import glob
 import re
@@ -19,6 +19,41 @@ BUILDER_FILES = (INDEX, MANIFEST, SKIPPED)
 
 _SCHEME = re.compile(r'^[A-Za-z][A-Za-z0-9+.-]+:')
 _RANGE = re.compile(r'^(\d+)\.\.(\d+)$')
+_NAMED = re.compile(r'^([A-Za-z0-9][A-Za-z0-9_.+-]*)=(.*)$', re.DOTALL)
+
+
+def set_of(entry):
+    """(name, pattern) of an entry: `ravdess=data/ravdess` names a set, the name None where it names none.
+
+    A path that exists as it stands is a path, whatever it contains; so is whatever has a slash before its '='.
+    """
+    match = _NAMED.match(str(entry))
+    return (None, str(entry)) if not match or Path(str(entry)).expanduser().exists() else match.groups()
+
+
+def expand_sets(entries, option='--shards'):
+    """[(set name, path)] of entries, the sets in natural order of their names; [(None, path), ...] where none is named.
+
+    A name may come several times. Raises SerError for named and unnamed entries side by side, a set without a pattern,
+    a file in two sets, and whatever `expand` refuses.
+    """
+    sets, owners = {}, {}
+    for entry in entries:
+        name, pattern = set_of(entry)
+        if name is not None and not pattern:
+            raise SerError(f'{option}: {str(entry)!r} names no shards for the set; write {name}=FOLDER')
+        sets.setdefault(name, []).append(pattern)
+    if None in sets and len(sets) > 1:
+        example = next(name for name in sets if name is not None)
+        raise SerError(f"{option}: {sets[None][0]} is in no set, but others are in '{example}'. Name every entry "
+                       '(NAME=PATH), or none; a path with a = in it is taken as one when it begins with ./')
+    found = [(name, path) for name in sorted(sets, key=lambda name: natural(name or ''))
+             for path in expand(sets[name], option)]
+    for name, path in found:
+        other = owners.setdefault(path.resolve(), name)
+        if other != name:
+            raise SerError(f"{option}: {path} is in both sets '{other}' and '{name}': a shard belongs to one set")
+    return found
 
 
 def expand(patterns, option='--shards'):

@@ -9,14 +9,15 @@ import numpy as np
 
 from ser.errors import SerError
 from ser.randomness import permutation
+from ser.shards.balance import balanced_rows, expected_draws
 
 
 def epoch_order(rows, shard_of, window, seed, epoch):
     """The order of an epoch: int64 (N,), a permutation of `rows`.
 
-    rows: int64 (N,) row numbers. shard_of: the shard number of every row of the index. window: 'all' for one uniform
-    permutation, or how many shards share a window: then shards in keyed order are cut into windows and rows are
-    permuted inside each, so that a huge set is read window by window.
+    rows: int64 (N,) row numbers, one several times where it is to come several times. shard_of: the shard number of
+    every row of the index. window: 'all' for one uniform permutation, or how many shards share a window: then shards in
+    keyed order are cut into windows and rows are permuted inside each, so that a huge set is read window by window.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     shards = np.asarray(shard_of)[rows]
@@ -35,27 +36,37 @@ def epoch_order(rows, shard_of, window, seed, epoch):
 
 
 class TrainPlan:
-    """Batches of every epoch: N // B steps, the tail dropped, each row at most once an epoch.
+    """Batches of every epoch: N // B steps, the tail dropped, each row at most once an epoch where nothing is balanced.
 
     rows: int64 (N,) row numbers of the training part. shard_of, window, seed: as in epoch_order. batch_size: clips of a
-    step over all ranks. Raises SerError when there are fewer rows than one batch needs.
+    step over all ranks. groups: the group of every row of the index, to draw an epoch's N rows as in balanced_rows;
+    None takes each row once. Raises SerError when there are fewer rows than one batch needs.
     """
 
-    def __init__(self, rows, shard_of, window, seed, batch_size, epochs):
+    def __init__(self, rows, shard_of, window, seed, batch_size, epochs, groups=None):
         self.rows, self.shard_of = np.asarray(rows, dtype=np.int64), np.asarray(shard_of, dtype=np.int64)
         self.window, self.seed, self.batch_size, self.epochs = window, seed, batch_size, epochs
+        self.groups = groups
         self.steps_per_epoch = len(self.rows) // batch_size
         self._order = None, None
         if not self.steps_per_epoch:
             raise SerError(f'{len(self.rows)} training clips are fewer than training.batch_size {batch_size}. '
                            f'Set training.batch_size to {len(self.rows)} or less, or add shards')
 
+    def drawn(self, epoch):
+        """The rows of an epoch, int64 (N,), in no order to be trained in."""
+        return self.rows if self.groups is None else balanced_rows(self.rows, self.groups, self.seed, epoch)
+
+    def expected(self):
+        """How often an epoch draws each of `rows` on average, float64 (N,)."""
+        return np.ones(len(self.rows)) if self.groups is None else expected_draws(self.rows, self.groups)
+
     def batch(self, epoch, step):
         """Row numbers of one global batch, int64 (batch_size,); epoch and step count from 0."""
         if not 0 <= step < self.steps_per_epoch:
             raise IndexError(f'step {step} of {self.steps_per_epoch}')
         if self._order[0] != epoch:
-            self._order = epoch, epoch_order(self.rows, self.shard_of, self.window, self.seed, epoch)
+            self._order = epoch, epoch_order(self.drawn(epoch), self.shard_of, self.window, self.seed, epoch)
         return self._order[1][step * self.batch_size:(step + 1) * self.batch_size]
 
 

@@ -1,57 +1,90 @@
 """Every fold of a protocol in turn, one run each, then the scores over all test clips."""
 
 import logging
-from pathlib import Path
 
 from ser.errors import SerError
 from ser.evaluation.report import pool_folds
 from ser.evaluation.summary import summary_lines
-from ser.labels import label_set
-from ser.shards.index import build_index
-from ser.shards.protocols import fold_count
-from ser.training.job import prepare, probe
-from ser.training.run import RunDirectory, new_run_path
-from ser.training.session import one_run, refuse_changes, with_data, with_world
+from ser.shards.protocols import KINDS, fold_names
+from ser.training.series import (
+    Item,
+    Place,
+    failure_lines,
+    finished,
+    labelled,
+    series_folder,
+    split_lines,
+    train_series,
+)
+from ser.training.session import with_data, with_world
 
 log = logging.getLogger(__name__)
+SOME_FAILED = 1
 
 
-def all_folds(config, out=None):
-    """Train every fold into OUT/fold-NN and pool them into OUT; returns an exit code.
+def all_folds(config, out=None, dry_run=False, say=print):
+    """Train every fold into OUT/fold-NN and pool them into OUT; returns an exit code, 1 when some folds failed.
 
-    Folds that are finished stay, one that was interrupted is continued: the same command carries on.
-    Raises SerError for a protocol without folds.
+    Folds that are finished stay, one that was interrupted is continued: the same command carries on. dry_run: only
+    `say` the parts of every fold. Raises SerError for a protocol without folds, and when every fold fails.
     """
-    if not hasattr(config.protocol, 'fold'):
-        raise SerError(f"--folds all: protocol '{config.protocol.kind}' has no folds. Use --protocol speaker-kfold or "
-                       'leave-one-speaker-out')
-    return with_world(config, lambda world, device, reason: _folds(world, device, reason, config, out))
+    check_has_folds(config)
 
-
-def _folds(world, device, reason, config, out):
-    folder = Path(world.from_main(str(new_run_path(config.run, out))))
-    config = with_data(config, world)
-    index = build_index(config.data)
-    names, _ = label_set([row.emotion for row in index.rows], config.data.labels)
-    folds = fold_count(index, config.protocol, names)
-    runs = [folder / f'fold-{fold:02d}' for fold in range(1, folds + 1)]
-    for fold, path in enumerate(runs, 1):
-        of_fold = config.model_copy(update={'protocol': config.protocol.model_copy(update={'fold': fold})})
-        started = world.from_main((path / 'config.yaml').is_file())
-        if started:
-            refuse_changes(path, of_fold)
-        if world.from_main(RunDirectory(path).finished):
-            log.info('fold %d of %d: already done', fold, folds)
-            continue
-        log.info('fold %d of %d', fold, folds)
-        job = prepare(of_fold, world, device)
-        probe(job)
-        code = one_run(job, path, reason, resume=started)
+    def body(world, device, reason):
+        place = Place(world, device, reason)
+        folder = series_folder(place, config, out, r'fold-\d+')
+        with_shards = with_data(config, world)
+        index, names = labelled(with_shards)
+        items = fold_items(with_shards, index, names, folder)
+        if dry_run:
+            return dry_folds(index, names, items, place, say)
+        code, failed = train_series(items, place)
         if code:
             log.info('the same command carries on with the folds: --folds all --out %s', folder)
             return code
-    if world.is_main:
-        for line in summary_lines(pool_folds(runs, folder, config.evaluation)):
+        return pool(items, failed, folder, place)
+
+    return with_world(config, body)
+
+
+def check_has_folds(config):
+    """Raises SerError for a protocol without folds."""
+    if not hasattr(config.protocol, 'fold'):
+        allowed = ', '.join(name for name, kind in KINDS.items() if kind.fold_names)
+        raise SerError(f"--folds all: protocol '{config.protocol.kind}' has no folds. Use --protocol with one of: "
+                       f'{allowed}')
+
+
+def fold_items(config, index, names, folder, label=''):
+    """The Items of every fold of a config's protocol. label: what comes before 'fold 1 of 5' in their labels."""
+    tested = fold_names(index, config.protocol, names)
+    return [Item(f'{label}fold {fold} of {len(tested)} ({words})',
+                 config.model_copy(update={'protocol': config.protocol.model_copy(update={'fold': fold})}),
+                 folder / f'fold-{fold:02d}') for fold, words in enumerate(tested, start=1)]
+
+
+def dry_folds(index, names, items, place, say):
+    """`say` who is in which part of every fold; returns an exit code, 1 when some folds cannot be split."""
+    lines, failed = split_lines(index, names, items)
+    if place.world.is_main:
+        for line in [f'classes: {", ".join(names)}', *lines, *failure_lines(failed)]:
+            say(line)
+    return SOME_FAILED if failed else 0
+
+
+def pool(items, failed, folder, place):
+    """Pool the finished folds of `items` into `folder`; returns an exit code.
+
+    failed: label -> reason. Raises SerError when no fold is finished.
+    """
+    runs = [item.path for item in items if finished(item, place)]
+    lines = failure_lines(failed)
+    if not runs:
+        raise SerError(f'{folder}: every fold failed; {lines[0].removeprefix("failed: ")}')
+    if place.world.is_main:
+        if len(runs) > 1:
+            lines = [*summary_lines(pool_folds(runs, folder, items[0].config.evaluation)),
+                     f'report: {folder / "README.md"}', *lines]
+        for line in lines:
             log.info(line)
-        log.info('report: %s', folder / 'README.md')
-    return 0
+    return SOME_FAILED if failed else 0

@@ -13,6 +13,7 @@ from ser.evaluation.tables import counted
 from ser.models import build_model, check_pretrained
 from ser.models.contract import SpeechModel
 from ser.randomness import key_of
+from ser.shards.balance import balance_groups
 from ser.shards.index import PARTS, Index, build_index, named_shards
 from ser.shards.plan import EvaluationPlan, TrainPlan
 from ser.shards.protocols import Split, make_split, write_split_csv
@@ -64,8 +65,10 @@ class Job:
 
     @property
     def class_counts(self):
-        """Training clips per label, a list in index order."""
-        counts = Counter(self.index.rows[i].emotion for i in self.split.parts['train'])
+        """Training clips of an epoch per label, a list in index order; with data.balance what it draws on average."""
+        counts = Counter()
+        for row, times in zip(self.plan.rows, self.plan.expected(), strict=True):
+            counts[self.index.rows[row].emotion] += times
         return [counts[name] for name in self.task.labels]
 
     def train_stream(self, start, workers=None):
@@ -99,6 +102,8 @@ class Job:
                 'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in self.index.shards],
                 'clips': len(rows), 'dropped': dict(self.dropped), 'ignored_members': dict(self.index.ignored),
                 'protocol_kind': self.split.protocol, 'protocol': self.split.description,
+                'protocol_version': self.split.version, 'protocol_seed': self.split.seed,
+                'balance': self.config.data.balance,
                 'speaker_disjoint': self.split.speaker_disjoint, 'fold': self.split.fold, 'folds': self.split.folds,
                 'notes': list(self.split.notes), 'parts': parts,
                 'synthetic': any(row.metadata.get('corpus') == 'demo' for row in rows)}
@@ -107,7 +112,7 @@ class Job:
         """How many steps the epochs have, and how many clips each leaves over."""
         batch, clips = self.config.training.batch_size, len(self.plan.rows)
         left = clips - self.plan.steps_per_epoch * batch
-        spare = f'; {left} of {clips} clips, others each epoch, do not fill a batch of {batch}' if left else ''
+        spare = f'; {left} of {clips} draws, others each epoch, do not fill a batch of {batch}' if left else ''
         return f"{self.config.training.epochs} of {counted(self.plan.steps_per_epoch, 'step')}{spare}"
 
     def plan_lines(self, shapes):
@@ -151,7 +156,8 @@ def prepare(config, world, device):
     torch.manual_seed(key_of(config.run.seed, 'weights'))
     model = build_model(config, task.names, auxiliary=task.auxiliary)
     plan = TrainPlan(split.parts['train'], [row.shard for row in index.rows], config.data.shuffle_window_shards,
-                     config.run.seed, training.batch_size, training.epochs)
+                     config.run.seed, training.batch_size, training.epochs,
+                     groups=balance_groups(index, split.parts['train'], config.data))
     world.agree(digest=labelled.digest, split=split.digest, steps=plan.steps_per_epoch, batch=training.batch_size)
     return Job(config, world, device, dtype, index, task, split, plan, model, labelled.dropped, labelled.digest)
 

@@ -1,0 +1,47 @@
+"""`ser compare RUN RUN`: which run is better, by how much, and how sure that is."""
+
+import sys
+from pathlib import Path
+
+from ser.command import Parser, run_command
+
+EPILOG = """\
+A RUN may be a run directory, a folder of folds (--folds all) or of seeds (--seeds N), or what ser evaluate --shards
+wrote. The first is compared with each of the others. Runs that test the same clips under the same protocol are scored
+on the same resampled speakers and clips; others are shown each under its own protocol, and their difference is
+unpaired. A difference whose interval holds zero is not shown."""
+
+
+def parser():
+    """The command line of ser compare."""
+    p = Parser(prog='ser compare', description=__doc__, epilog=EPILOG)
+    p.add_argument('runs', nargs='+', metavar='RUN', help='two or more runs, folders of folds or folders of seeds')
+    p.add_argument('--json', metavar='FILE', help='write everything as JSON too')
+    p.add_argument('--markdown', metavar='FILE', help='write the tables as Markdown too')
+    return p
+
+
+def main(argv=None):
+    """Run the command; returns the exit code."""
+    return run_command(_body, parser().parse_args(argv))
+
+
+def _body(args):
+    from ser.errors import SerError
+    from ser.evaluation.compare import compare
+    from ser.evaluation.compare_words import comparison_lines
+    from ser.files import write_json, write_whole
+
+    for option, file in (('--json', args.json), ('--markdown', args.markdown)):
+        if file is not None and Path(file).is_dir():
+            raise SerError(f'{option} {file}: is a folder. Name a file')
+    facts = compare(args.runs)
+    if args.json is not None:
+        write_json(args.json, facts)
+    if args.markdown is not None:
+        write_whole(args.markdown, '\n'.join(comparison_lines(facts, markdown=True)) + '\n')
+    print('\n'.join(comparison_lines(facts)))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
