@@ -167,9 +167,3 @@ def _mapped(wanted, merged, counts):
         raise SerError(f'data.labels: says nothing of {", ".join(ordered(missing))}. Map each to a class, or to null '
                        'to drop it')
     return ordered({name for name in mapping.values() if name}), mapping
-
-
-def label_set(emotions, wanted='auto'):
-    """(names, dropped clips per label) of one corpus."""
-    classes = choose_classes(emotions, [None] * len(emotions), wanted)
-    return classes.names, Counter(label for label in emotions if classes.class_of[label] is None)

@@ -23,7 +23,8 @@ def babble(seed, seconds=1.2, rate=RATE, level=0.3):
     time = np.arange(int(seconds * rate)) / rate
     pitch = draw.uniform(90, 250) * (1 + 0.2 * np.sin(2 * np.pi * draw.uniform(0.5, 2) * time + draw.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(pitch) / rate + draw.uniform(0, 6)
-    formants = [np.interp(time, np.linspace(0, seconds, 6), draw.uniform(*span, 6)) for span in ((300, 900), (900, 2800))]
+    formants = [np.interp(time, np.linspace(0, seconds, 6), draw.uniform(*span, 6))
+                for span in ((300, 900), (900, 2800))]
     wave = sum(np.sin(k * phase) / k * sum(np.exp(-((k * pitch - f) / 200) ** 2) for f in formants)
                for k in range(1, 16))
     edges = np.linspace(0, seconds, 9)

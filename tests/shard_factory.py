@@ -91,7 +91,9 @@ def make_shards(folder, n_speakers=6, emotions=EMOTIONS, clips_per=2, shard_size
         for emotion in emotions:
             for take in range(clips_per):
                 number = len(clips)
-                clips.append(sample(f'test-s{speaker:02d}-{emotion}-{take}', number, suffix, rate,
+                # Another first speaker, other recordings.
+                seed = 1009 * abs(first_speaker - 1) + number
+                clips.append(sample(f'test-s{speaker:02d}-{emotion}-{take}', seed, suffix, rate,
                                     seconds * (1 + number % 5 / 10), speaker=f's{speaker:02d}', emotion=emotion,
                                     raw_label=emotion, gender='female' if speaker % 2 else 'male'))
     paths, sizes = [], list(shard_sizes)

@@ -108,9 +108,11 @@ def test_bandwidth_is_full_without_a_wall_and_unknown_where_rounding_hides_it():
     clicks = resampled(noise(16000), 16000, 44100)
     clicks[::20000] = 32767
     assert facts(clicks, 44100)['bandwidth_hz'] == pytest.approx(8000, rel=0.1)
-    fading = np.cumsum(np.cumsum(np.random.default_rng(3).standard_normal(44100)))
-    fading -= np.linspace(fading[0], fading[-1], len(fading))
+    spectrum = np.fft.rfft(np.random.default_rng(3).standard_normal(44100))
+    fading = np.fft.irfft(spectrum * np.exp(-np.arange(len(spectrum)) / 1500))
     assert np.isnan(facts(louder(fading, 3000 / np.abs(fading).max()), 44100)['bandwidth_hz'])
+    hum = np.sin(2 * np.pi * 50 * np.arange(44100) / 44100)
+    assert np.isnan(facts(louder(hum, 3000), 44100)['bandwidth_hz'])
     assert np.isnan(facts(np.zeros(4000, np.int16))['bandwidth_hz'])
 
 

@@ -2,12 +2,13 @@ import json
 import logging
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from ser.config.schema import Config
 from ser.errors import SerError
-from ser.training.run import METRICS, RunDirectory, environment, new_run_path, open_run
+from ser.training.run import RunDirectory, auxiliary_of, environment, new_run_path, open_run
 
 
 def test_a_taken_directory_is_refused_and_nothing_is_created(tmp_path):
@@ -53,20 +54,26 @@ def test_a_second_process_is_refused_until_the_first_is_killed_whatever_its_read
 
 def test_what_is_created_reads_back(tmp_path):
     with RunDirectory(tmp_path / 'run') as run:
-        run.write_facts(('sad', 'angry'), {'digest': 'x'}, lambda path: path.write_text('key\n'))
+        task = SimpleNamespace(names=('sad', 'angry'), auxiliary={'gender': ('female', 'male')}, facts=lambda: None)
+        run.write_facts(task, {'digest': 'x'}, lambda path: path.write_text('key\n'))
         run.create(Config(), environment('cpu', 'asked for', 1))
         logging.getLogger('ser').warning('one line')
     config, names = open_run(tmp_path / 'run')
     assert config == Config() and names == ('sad', 'angry')
+    assert auxiliary_of(tmp_path / 'run') == {'gender': ('female', 'male')}
+    assert not (tmp_path / 'run' / 'task.json').exists()
     assert json.loads((tmp_path / 'run' / 'environment.json').read_text())['packages']['torch']
     assert 'one line' in (tmp_path / 'run' / 'train.log').read_text()
 
 
 def test_rows_after_the_resumed_epoch_are_dropped(tmp_path):
     with RunDirectory(tmp_path / 'run') as run:
-        run.write_metrics([dict.fromkeys(METRICS, 1) | {'epoch': e} for e in (1, 2, 3)])
+        run.write_metrics([{'epoch': epoch, 'steps': 5, 'valid_ccc': 0.5} for epoch in (1, 2, 3)])
         run.truncate_metrics(2)
         assert [row['epoch'] for row in run.read_metrics()] == ['1', '2']
+        assert run.read_metrics()[1] == {'epoch': '2', 'steps': '5', 'valid_ccc': '0.5'}
+        run.truncate_metrics(0)
+        assert run.read_metrics() == []
 
 
 @pytest.mark.parametrize('labels', ['{', '["one"]', '[1, 2]'])

@@ -65,6 +65,9 @@ def run_main(main, *arguments, more=()):
 
     Pictures of runs are files without content: drawing them takes longer than the trainings.
     """
+    # What draws other pictures takes `save` as it is when first imported.
+    import ser.inference.matrix  # noqa: F401
+
     threads = torch.get_num_threads()
     try:
         with patch('ser.evaluation.plots.save', lambda figure, path: write_whole(path, b'')):

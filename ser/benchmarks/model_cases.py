@@ -52,7 +52,8 @@ def trainer_of(options, batch, stack, shards=None):
         make_shards(folder / 'shards', 64 + 3 * batch, 0.1, config.data.sample_rate, distinct=8)
         shards = (str(folder / 'shards'),)
     config = config.model_copy(update={
-        'data': config.data.model_copy(update={'shards': shards, 'valid_shards': (), 'test_shards': ()}),
+        'data': config.data.model_copy(update={'shards': shards, 'valid_shards': (), 'test_shards': (),
+                                               'audit': 'quick'}),
         'training': config.training.model_copy(update={
             'batch_size': batch, 'accumulate': 1, 'epochs': ENDLESS, 'checkpoint_minutes': float(ENDLESS),
             'checkpoint_steps': None})})

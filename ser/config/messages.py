@@ -112,7 +112,8 @@ def _wanted(validation_error, error, path, raw, value):
     return ', or '.join(said) + (f'.{hint}' if hint else '')
 
 
-_PLAIN = (('Input should be', 'should be'), ('Tuple should have', 'should have'), (' after validation', ''), (', unable to parse string as a number', ''), ('Value error, ', ''),
+_PLAIN = (('Input should be', 'should be'), ('Tuple should', 'should'), (' after validation', ''),
+          (', unable to parse string as a number', ''), ('Value error, ', ''),
           (', unable to parse string as an integer', ''), ('Field required', 'has too few entries'),
           ('a valid dictionary', 'a mapping'), ('a valid tuple', 'a list'), ('a valid string', 'text'),
           ('a valid boolean', 'true or false'), ('a valid integer', 'a whole number'), ('a valid number', 'a number'))

@@ -35,12 +35,15 @@ def _different(names):
     return names
 
 
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_different)]
+
+
 class DimensionsTask(Section):
     """Numbers per clip: arousal, valence, dominance or any others, scored by the concordance correlation (CCC)."""
 
     kind: Literal['dimensions'] = 'dimensions'
     """Regression; training.loss.kind is then 'ccc'."""
-    dimensions: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_different)] = ('arousal', 'valence', 'dominance')
+    dimensions: Names = ('arousal', 'valence', 'dominance')
     """JSON keys that hold numbers; clips that lack any are left out and counted."""
 
 

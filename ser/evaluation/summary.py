@@ -62,7 +62,7 @@ def evidence_warnings(facts, intervals):
     """
     lines = []
     if facts.speaker_disjoint is False:
-        lines.append('speaker-dependent: the same speakers are in training, so this is optimistic')
+        lines.append('speaker-dependent: speakers or recordings of the test are in training, so this is optimistic')
     elif facts.speaker_disjoint is None:
         lines.append('speakers unknown: the same speakers may be in training, so this may be optimistic')
     if facts.synthetic:

@@ -67,14 +67,15 @@ class _Matrix:
         for row in self.plan.rows:
             self._keep(row)
         self._write()
-        code = 'stopped'
+        code = None
         try:
             for row in self.plan.rows:
+                code = None
                 code = self._row(row)
                 if code:
                     return code
         finally:
-            if code:
+            if code != 0:
                 log.info('the same command carries on with the matrix: --out %s', self.out)
         log.info('matrix: %s, %s', self.out / 'matrix.md', self.out / 'matrix.png')
         return int(any(cell.status == FAILED for cell in self.cells.values()))
@@ -90,7 +91,9 @@ class _Matrix:
         if RunDirectory(self._run(row)).finished:
             for test in self.plan.sets:
                 cell = self.cells[row.name, test]
-                self.cells[row.name, test] = kept_cell(cell, self._folder(cell), self._run(row))
+                # One that cannot be read is made again.
+                kept, _ = attempt(lambda cell=cell: kept_cell(cell, self._folder(cell), self._run(row)))
+                self._set(kept or cell)
 
     def _row(self, row):
         """Train a row and make its cells; returns an exit code that ends the session, or 0."""

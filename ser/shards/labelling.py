@@ -13,7 +13,8 @@ class Labelled:
     """An Index whose rows say the class of the run.
 
     index: `emotion` of a row is its class, or '' where its label is dropped. names: classes in index order.
-    dropped: label (or another reason) -> clips. class_of: label -> class, None where it is dropped. digest: of the Index as it was read.
+    dropped: label (or another reason) -> clips. class_of: label -> class, None where it is dropped.
+    digest: of the Index as it was read.
     """
 
     index: Index

@@ -35,7 +35,9 @@ def voices(row):
 
     Two sets of one corpus may share speakers although their names differ.
     """
-    return {None} if row.speaker is None else {(name or '', row.speaker) for name in (row.corpus, row.origin)}
+    if row.speaker is None:
+        return {None}
+    return {(name, row.speaker) for name in (row.corpus, row.origin) if name} or {('', row.speaker)}
 
 
 def speaker_disjoint(index, parts):

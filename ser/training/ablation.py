@@ -74,17 +74,18 @@ class _Ablation:
         """Train what is missing; returns the exit code."""
         for name in self.configs:
             if RunDirectory(self._run(name)).finished:
-                self.variants[name] = read_variant(name, self._run(name))
+                self._read(name)
         self._write()
-        code = 'stopped'
+        code = None
         try:
             for number, (name, config) in enumerate(self.configs.items(), start=1):
+                code = None
                 log.info('variant %d of %d: %s', number, len(self.configs), name)
                 code = self._variant(name, config)
                 if code:
                     return code
         finally:
-            if code:
+            if code != 0:
                 log.info('the same command carries on with the ablation: --out %s', self.out)
         for _, one in ranked(self.variants.values()):
             log.info(summary_line(one))
@@ -100,13 +101,18 @@ class _Ablation:
         if code:
             return code
         if not reason and self.variants[name].status != DONE:
-            read, reason = attempt(lambda: read_variant(name, self._run(name)))
-            self.variants[name] = read or self.variants[name]
+            reason = self._read(name)
         if reason:
             log.error('variant %s failed: %s', name, reason)
             self.variants[name] = replace(self.variants[name], status=FAILED, reason=reason)
         self._write()
         return 0
+
+    def _read(self, name):
+        """Take the results of a finished run; returns why they cannot be read, or None."""
+        read, reason = attempt(lambda: read_variant(name, self._run(name)))
+        self.variants[name] = read or self.variants[name]
+        return reason
 
     def _write(self):
         """ablation.csv, .md and .json of what is there."""

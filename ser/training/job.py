@@ -13,6 +13,7 @@ from ser.evaluation.tables import counted
 from ser.models import build_model, check_pretrained
 from ser.models.contract import SpeechModel
 from ser.randomness import key_of
+from ser.shards.audit import SPEAKER_KINDS, Audit, audit_for_run
 from ser.shards.balance import balance_groups
 from ser.shards.index import PARTS, Index, build_index, named_shards
 from ser.shards.plan import EvaluationPlan, TrainPlan
@@ -23,6 +24,8 @@ from ser.training.distributed import World, check_batch
 from ser.training.task import Task, labelled_for, make_task
 
 log = logging.getLogger(__name__)
+MOST_EXAMPLES = 3
+
 
 @dataclass
 class Job:
@@ -42,6 +45,8 @@ class Job:
     """Clips left out by data.labels, per label."""
     digest: str
     """Of the index as it was read."""
+    audit: Audit | None
+    """Of the split, on the first rank."""
 
     @property
     def names(self):
@@ -101,12 +106,33 @@ class Job:
         return {'digest': self.digest, 'split': self.split.digest, 'classes': list(self.names),
                 'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in self.index.shards],
                 'clips': len(rows), 'dropped': dict(self.dropped), 'ignored_members': dict(self.index.ignored),
-                'protocol_kind': self.split.protocol, 'protocol': self.split.description,
+                'protocol_kind': self.split.protocol, 'protocol': self.protocol_line(),
                 'protocol_version': self.split.version, 'protocol_seed': self.split.seed,
                 'balance': self.config.data.balance,
-                'speaker_disjoint': self.split.speaker_disjoint, 'fold': self.split.fold, 'folds': self.split.folds,
-                'notes': list(self.split.notes), 'parts': parts,
+                # A score that owes something to a leak is not one of unseen speakers, whatever the split says of them.
+                'speaker_disjoint': False if self.audit.leak else self.split.speaker_disjoint,
+                'fold': self.split.fold, 'folds': self.split.folds, 'notes': self.notes(), 'parts': parts,
+                'audit': self.audit.to_json(),
                 'synthetic': any(row.metadata.get('corpus') == 'demo' for row in rows)}
+
+    def protocol_line(self):
+        """The split in words, with what names it: the protocol's version and seed, and the sha256 of its parts."""
+        seed = '' if self.split.seed is None else f', seed {self.split.seed}'
+        return f'{self.split.description}; version {self.split.version}{seed}, sha256 {self.split.digest[:12]}'
+
+    def notes(self):
+        """What a reader of the score must know of the split: its own notes, then leaks that the audit found."""
+        kept = [note for note in self.split.notes if not note.startswith('leak:')]
+        return kept + [f'leak: {finding.text}' for finding in self.audit.strict_failures
+                       if finding.kind not in SPEAKER_KINDS]
+
+    def audit_lines(self):
+        """The audit in a few lines: its verdict, and everything above a note."""
+        yield self.audit.verdict
+        for severity in ('leak', 'warning'):
+            for finding in self.audit.of_severity(severity):
+                yield f'{severity}: {finding.text}'
+                yield from (f'  {example}' for example in finding.examples[:MOST_EXAMPLES])
 
     def epoch_line(self):
         """How many steps the epochs have, and how many clips each leaves over."""
@@ -123,6 +149,7 @@ class Job:
                f"digest {facts['digest'][:16]}")
         yield f"protocol: {facts['protocol']}"
         yield from (f'note: {note}' for note in facts['notes'])
+        yield from (f'audit: {line}' for line in self.audit_lines())
         for part, members in facts['parts'].items():
             counts = ', '.join(f'{name} {count}' for name, count in members['classes'].items())
             yield f"{part}: {counted(members['clips'], 'clip')}, {who(members)} ({counts})"
@@ -158,8 +185,9 @@ def prepare(config, world, device):
     plan = TrainPlan(split.parts['train'], [row.shard for row in index.rows], config.data.shuffle_window_shards,
                      config.run.seed, training.batch_size, training.epochs,
                      groups=balance_groups(index, split.parts['train'], config.data))
+    audit = audit_for_run(index, split, labelled.names, config.data) if world.is_main else None
     world.agree(digest=labelled.digest, split=split.digest, steps=plan.steps_per_epoch, batch=training.batch_size)
-    return Job(config, world, device, dtype, index, task, split, plan, model, labelled.dropped, labelled.digest)
+    return Job(config, world, device, dtype, index, task, split, plan, model, labelled.dropped, labelled.digest, audit)
 
 
 def probe(job):

@@ -216,8 +216,10 @@ def _describe(job):
         log.info('shards: %s passed over: %s', counted(count, 'member'), reason)
     for note in job.index.notes:
         log.warning('shards: %s', note)
-    for note in (job.split.description, *job.split.notes):
+    for note in (job.protocol_line(), *job.notes()):
         log.info('protocol: %s', note)
+    for line in job.audit_lines():
+        log.info('audit: %s', line)
     log.info('epochs: %s', job.epoch_line())
     parameters = sum(p.numel() for p in job.model.parameters())
     log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
