@@ -4,7 +4,6 @@ import numpy as np
 
 from ser.config.load import to_yaml
 from ser.evaluation.predictions import Predictions
-from ser.evaluation.run_files import HISTORY_COLUMNS
 from ser.files import write_json, write_rows, write_whole, write_with_digest
 from ser.shards.protocols import make_split, write_split_csv
 from ser.training.series import labelled
@@ -28,7 +27,8 @@ def pretend(config, path):
     write_json(path / 'data.json', {
         'protocol': split.description, 'protocol_kind': split.protocol, 'speaker_disjoint': split.speaker_disjoint,
         'fold': split.fold, 'folds': split.folds, 'notes': list(split.notes), 'synthetic': False})
-    write_rows(path / 'metrics.csv', [HISTORY_COLUMNS, ['1'] * len(HISTORY_COLUMNS)])
+    history = ('epoch', 'train_loss', 'valid_loss', 'valid_ua', 'lr', 'best')
+    write_rows(path / 'metrics.csv', [history, ['1'] * len(history)])
     write_with_digest(path / 'best.safetensors', f'weights of seed {config.run.seed}'.encode())
     write_json(path / 'test_metrics.json', {})
     write_whole(path / 'config.yaml', to_yaml(config))
