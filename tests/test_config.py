@@ -140,6 +140,13 @@ BAD_VALUES = [
 ]
 
 
+def test_a_kind_that_is_called_as_a_key_of_its_own_does_not_hide_the_key():
+    with pytest.raises(SerError, match=r"unknown key 'training\.optimizer\.lr'.*Allowed: kind, parts, rest"):
+        load_config(('maxmvit-paper',), ['training.optimizer.lr=0.1'])
+    with pytest.raises(SerError, match=r"unknown key 'training\.optimizer\.parts\.mel\.lrr'.*Did you mean 'lr'"):
+        load_config(('maxmvit-paper',), ['training.optimizer.parts.mel.lrr=0.1'])
+
+
 @pytest.mark.parametrize(('assignment', 'message'), BAD_VALUES)
 def test_a_bad_key_or_value_is_one_line_with_the_remedy(assignment, message):
     with pytest.raises(SerError) as caught:

@@ -64,11 +64,14 @@ def _allowed_kinds(root, raw, path):
 
 def _path_in(raw, location):
     """The error's location without the union tags that pydantic puts in."""
-    path, value = [], raw
+    path, value, tagged = [], raw, False
     for part in location:
-        if isinstance(value, dict) and part in value:
+        if isinstance(value, dict) and part == value.get('kind') and not tagged:
+            # The tag, even where a key is called the same.
+            tagged = True
+        elif isinstance(value, dict) and part in value:
             path.append(part)
-            value = value[part]
+            value, tagged = value[part], False
         elif isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value):
             path.append(part)
             value = value[part]
