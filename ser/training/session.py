@@ -33,7 +33,7 @@ DEMO_SHARDS = Path('data/demo')
 SLOW_SECONDS = 1800
 # What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'data.long',
-             'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes', 'run.folder',
+             'data.audit', 'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes', 'run.folder',
              'run.name', 'training.checkpoint_minutes', 'training.checkpoint_steps')
 
 
