@@ -2,14 +2,14 @@
 
 import sys
 
-from ser.command import DONE, REFUSED, Parser, add_config_options, log_to_terminal, run_command
+from ser.command import DONE, REFUSED, SOME_BAD, Parser, add_config_options, log_to_terminal, run_command
 
 EPILOG = """\
 Looks for recordings (the same samples, or the same recording coded, amplified, resampled or cut again), speakers,
 sessions and sentences that parts share, for classes that are missing or that only one corpus has, and for loudness,
 duration, silence, bandwidth and formats that tell a class or a part from the rest. Clips are decoded once and then
 remembered; --quick decodes none. No model is needed.
-Exit code: 0 done, 2 refused, or with --strict a leak."""
+Exit code: 0 done, 1 some folds cannot be split, 2 refused, or with --strict a leak."""
 
 
 def parser():
@@ -49,7 +49,7 @@ def _body(args):
     index, names = labelled.index, labelled.names
     for label, count in sorted(labelled.dropped.items()):
         print(f'left out: {count} clips, {label}')
-    splits = _splits(index, config, names, args.folds)
+    splits, refused = _splits(index, config, names, args.folds)
     sounds = None if args.quick else find_copies(index, args.jobs)
     audits = [audit(index, split, names, fingerprints=sounds) for split in splits]
     for found in audits:
@@ -57,10 +57,12 @@ def _body(args):
             print(line)
     leaks = sum(found.leak for found in audits)
     if args.folds:
+        for fold, reason in refused.items():
+            print(f'fold {fold} cannot be split: {reason}')
         print(f'{leaks} of {len(audits)} folds leak')
     if args.json:
-        _write(args.json, audits, args.folds)
-    return REFUSED if args.strict and leaks else DONE
+        _write(args.json, audits, refused, args.folds)
+    return REFUSED if args.strict and leaks else SOME_BAD if refused else DONE
 
 
 def _labelled(index, config):
@@ -74,26 +76,37 @@ def _labelled(index, config):
 
 
 def _splits(index, config, names, folds):
-    """The Split of the config's protocol, or those of its folds. Raises SerError for a protocol without folds."""
+    """([Split of the config's protocol, or those of its folds], {fold that cannot be split: why}).
+
+    Raises SerError for a protocol without folds, and where none can be split.
+    """
     from ser.errors import SerError
     from ser.shards.protocols import KINDS, fold_count, make_split
 
     protocol = config.protocol
     if not folds:
-        return [make_split(index, protocol, names)]
+        return [make_split(index, protocol, names)], {}
     if not KINDS[protocol.kind].fold_names:
         allowed = ', '.join(name for name, kind in KINDS.items() if kind.fold_names)
         raise SerError(f"--folds all: protocol '{protocol.kind}' has no folds. Use --protocol with one of: {allowed}")
-    return [make_split(index, protocol.model_copy(update={'fold': fold}), names)
-            for fold in range(1, fold_count(index, protocol, names) + 1)]
+    splits, refused = [], {}
+    for fold in range(1, fold_count(index, protocol, names) + 1):
+        try:
+            splits.append(make_split(index, protocol.model_copy(update={'fold': fold}), names))
+        except SerError as error:
+            refused[fold] = str(error)
+    if not splits:
+        raise SerError(f'--folds all: no fold can be split; {refused[1]}')
+    return splits, refused
 
 
-def _write(path, audits, folds):
+def _write(path, audits, refused, folds):
     """Write the audit, or those of the folds, as JSON."""
     from ser.files import write_json
 
     found = [one.to_json() for one in audits]
-    write_json(path, {'leak': any(one.leak for one in audits), 'folds': found} if folds else found[0])
+    every = {'leak': any(one.leak for one in audits), 'folds': found, 'refused': refused}
+    write_json(path, every if folds else found[0])
 
 
 def _options(args):

@@ -108,8 +108,9 @@ def choose_classes(emotions, corpora, wanted='auto', merge=None, drop=()):
     names = tuple(name for name in names if name in class_of.values())
     if len(names) < 2:
         had = ', '.join(f'{label} {counts[label]}' for label in ordered(counts)) or 'none'
-        raise SerError(f'only one class ({", ".join(names) or "none"}) among {counts.total()} clips: at least two are '
-                       f'needed to train a classifier. Labels present: {had}')
+        what = f'only one class ({names[0]})' if names else 'no class is left'
+        raise SerError(f'{what} among {counts.total()} clips: at least two are needed to train a classifier. '
+                       f'Labels present: {had}')
     return Classes(names, class_of)
 
 

@@ -35,6 +35,9 @@ def _body(args):
     else:
         for line in overview(CORPORA.values()):
             print(line)
+        print('\nwhere to get them (D: --download fetches it):')
+        for line in sources(CORPORA.values()):
+            print(line)
         print('\nser corpora NAME says more of one.')
 
 
@@ -53,6 +56,16 @@ def overview(corpora):
              facts.licence) for facts in (corpus.facts for corpus in corpora)]
     before = len(text_table(_HEADER[:-1], [row[:-1] for row in rows], 'llrrr')[1]) + 2
     return text_table(_HEADER, [(*row[:-1], _shortened(row[-1], COLUMNS - before)) for row in rows], 'llrrrl')
+
+
+def sources(corpora):
+    """Lines that say where and how each corpus is obtained, of those that somebody holds; at most COLUMNS wide."""
+    held = [corpus.facts for corpus in corpora if corpus.facts.obtain]
+    name_width = max((len(facts.name) for facts in held), default=0)
+    for facts in held:
+        # The address is never cut.
+        start = f'{facts.name:<{name_width}}  {"D" if facts.downloads else " "}  {facts.homepage or ""}  '
+        yield start + _shortened(facts.obtain, COLUMNS - len(start))
 
 
 def _shortened(text, width):

@@ -5,6 +5,7 @@ import numpy as np
 from ser.config.load import to_yaml
 from ser.evaluation.predictions import Predictions
 from ser.files import write_json, write_rows, write_whole, write_with_digest
+from ser.shards.index import build_index
 from ser.shards.protocols import make_split, write_split_csv
 from ser.training.series import labelled
 
@@ -25,8 +26,9 @@ def pretend(config, path):
                                    probabilities, names).write_csv(path / 'predictions.csv')
     write_json(path / 'labels.json', list(names))
     write_json(path / 'data.json', {
-        'protocol': split.description, 'protocol_kind': split.protocol, 'speaker_disjoint': split.speaker_disjoint,
-        'fold': split.fold, 'folds': split.folds, 'notes': list(split.notes), 'synthetic': False})
+        'digest': build_index(config.data).digest, 'protocol': split.description, 'protocol_kind': split.protocol,
+        'speaker_disjoint': split.speaker_disjoint, 'fold': split.fold, 'folds': split.folds,
+        'notes': list(split.notes), 'synthetic': False})
     history = ('epoch', 'train_loss', 'valid_loss', 'valid_ua', 'lr', 'best')
     write_rows(path / 'metrics.csv', [history, ['1'] * len(history)])
     write_with_digest(path / 'best.safetensors', f'weights of seed {config.run.seed}'.encode())

@@ -186,6 +186,9 @@ def test_the_same_file_in_two_tables_is_refused(tmp_path):
     ('labels: speaker', 'labels: people', "db.yaml: no misc table 'people' with levels"),
     ('name: emodb', 'name: [', 'db.yaml: not readable as YAML'),
     ('tables:\n  emotion:', 'tables: [emotion]\nother:\n  emotion:', 'db.yaml: tables must be a mapping, not list'),
+    ('  age: {dtype: int, minimum: 0}', '  age: 3', 'db.yaml: schemes.age must be a mapping, not int'),
+    ('      speaker: {scheme_id: speaker}', '      speaker: who', 'db.yaml: files.columns.speaker must be a mapping'),
+    ('tables:\n  emotion:', 'tables:\n  all: {columns: [emotion]}\n  emotion:', 'db.yaml: all.columns must be'),
 ])
 def test_wrong_headers_are_one_line(tmp_path, old, new, message):
     with pytest.raises(SerError, match=message) as error:

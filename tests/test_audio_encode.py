@@ -33,6 +33,14 @@ def test_16_bit_mono_at_its_own_rate_is_not_changed(tmp_path):
         assert np.array_equal(found, samples)
 
 
+def test_a_recording_that_its_table_cannot_give_is_a_bad_skip():
+    def damaged():
+        raise OSError('the page is damaged.\nmore')
+
+    found = encode(utterance('a.wav', data=damaged), 'flac', 'keep')
+    assert found == Skip('a.wav', 'cannot be read', 'the page is damaged', bad=True)
+
+
 @pytest.mark.parametrize('channels', [2, 5])
 def test_channels_are_averaged_along_the_channel_axis(tmp_path, channels):
     samples = (noise(channels=channels) * 32767).astype(np.int16)

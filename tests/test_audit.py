@@ -64,6 +64,10 @@ def test_long_lists_are_cut_for_people_and_whole_in_the_json(tmp_path, monkeypat
                                for part in ('train', 'test')])
     assert any('and 1 more' in line for line in found.lines())
     assert len(found.to_json()['findings'][0]['examples']) == 3
+    few = found.to_json(1)
+    assert [len(one['examples']) for one in few['findings']] == [min(len(one.examples), 1) for one in found.findings]
+    assert [one.numbers for one in found.findings] == [one['numbers'] for one in few['findings']]
+    assert len(few['recordings']) == min(len(found.recordings), 1)
 
 
 def test_the_audit_of_a_run_follows_its_config(tmp_path):

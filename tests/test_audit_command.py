@@ -10,7 +10,7 @@ import pytest
 
 from ser.audit import main
 from tests.audit_clips import babble, clip, louder, parts
-from tests.shard_factory import audio_bytes, make_shards, write_tar
+from tests.shard_factory import audio_bytes, make_shards, sample, write_tar
 
 ROOT = Path(__file__).resolve().parent.parent
 GIVEN = ('--protocol', 'given', '--set', 'protocol.column=part')
@@ -47,6 +47,20 @@ def test_every_fold(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == '0 of 4 folds leak' and sum('fold 3 of 4' in line for line in lines) == 1
     assert [len(fold['parts']) for fold in json.loads(path.read_text())['folds']] == [3] * 4
+
+
+def test_a_fold_that_cannot_be_split_does_not_hide_the_others(tmp_path, capsys):
+    members = [member for speaker in range(1, 5) for emotion in ('happy', 'sad', *(['fear'] if speaker == 4 else []))
+               for member in sample(f'{speaker}-{emotion}', 10 * speaker + len(emotion), speaker=f's{speaker}',
+                                    emotion=emotion, raw_label=emotion)]
+    tars, path = str(write_tar(tmp_path / 'clips.tar', members)), tmp_path / 'audit.json'
+    options = ['--protocol', 'leave-one-speaker-out', '--folds', 'all', '--quick']
+    assert main(['--shards', tars, *options, '--json', str(path)]) == 1
+    *_, said, last = capsys.readouterr().out.splitlines()
+    assert said.startswith("fold 4 cannot be split: protocol 'leave-one-speaker-out': the test part has fear, of which")
+    assert last == '0 of 3 folds leak'
+    found = json.loads(path.read_text())
+    assert len(found['folds']) == 3 and found['refused'] == {'4': said.removeprefix('fold 4 cannot be split: ')}
 
 
 def test_utterances_leak_speakers_and_labels_are_chosen_as_in_training(tmp_path, capsys):

@@ -31,6 +31,13 @@ def test_each_head_is_scored_on_the_clips_that_know(tmp_path):
     assert lines[1] == 'auxiliary gender: known of no test clip'
 
 
+def test_one_value_alone_is_no_score(tmp_path):
+    (tmp_path / 'auxiliary.json').write_text(json.dumps({'accent': ['north', 'south']}))
+    write(tmp_path, 'accent', ['north'] * 6, ['north'] * 3 + ['south'] * 3)
+    assert list(auxiliary_lines({'auxiliary': auxiliary_scores(tmp_path, EVALUATION)})) == [
+        'auxiliary accent (6 clips): one value alone in the test part, so no score']
+
+
 def test_a_run_with_one_head_has_none(tmp_path):
     assert auxiliary_scores(tmp_path, EVALUATION) == {} and list(auxiliary_lines({})) == []
 

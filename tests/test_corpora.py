@@ -56,6 +56,20 @@ def test_a_missing_source_is_refused(tmp_path):
         read_corpus('emodb', tmp_path / 'none')
 
 
+def test_what_the_system_refuses_to_read_is_one_line(tmp_path):
+    (tmp_path / 'Labels/labels_consensus.csv').mkdir(parents=True)
+    with pytest.raises(SerError, match="cannot read '.*labels_consensus.csv': ") as error:
+        read_corpus('msp-podcast', tmp_path)
+    assert '\n' not in str(error.value)
+
+
+def test_a_table_of_recordings_that_are_not_there_is_refused_with_their_number(tmp_path):
+    (tmp_path / 'Labels').mkdir()
+    (tmp_path / 'Labels/labels_consensus.csv').write_text('FileName,EmoClass\na.wav,N\nb.wav,A\n')
+    with pytest.raises(SerError, match=r"2 x missing file, first 'a.wav' \(labels_consensus.csv line 2\). Layout"):
+        read_corpus('msp-podcast', tmp_path)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(SerError, match=r'no ravdess recording in .* found nothing at all'):
         read_corpus('ravdess', tmp_path)

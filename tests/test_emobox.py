@@ -1,5 +1,6 @@
 import io
 import json
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_recordings_may_lie_anywhere(tmp_path):
         assert len(read_corpus('emobox', home, {'audio': str(tmp_path / folder)})[0]) == 4
     with pytest.raises(SerError, match='option audio: no such folder'):
         list(parse(home, audio=str(tmp_path / 'no')))
+
+
+def test_accents_of_the_list_and_of_the_disk_may_be_put_in_two_ways(tmp_path):
+    entries = [entry('01-C-1-1', 'c', 'cafe', wav=unicodedata.normalize('NFC', 'downloads/Colère/01-C-1-1.wav'))]
+    home = checkout(tmp_path, entries, 'cafe', {'c': 'Angry'})
+    (tmp_path / 'downloads' / unicodedata.normalize('NFC', 'Colère')).rename(
+        tmp_path / 'downloads' / unicodedata.normalize('NFD', 'Colère'))
+    found, = parse(home)
+    assert (found.emotion, found.path.is_file()) == ('angry', True)
 
 
 def test_a_stretch_of_a_recording_is_cut_out(tmp_path):

@@ -80,6 +80,13 @@ def test_a_run_without_its_shards_is_known_by_keys(tiny_run, tmp_path, reason): 
     assert {corpus for corpus, _ in heard_by(run, config, names, ()).speakers} == {''}
 
 
+def test_whoever_speaks_in_a_clip_that_was_trained_on_is_no_new_speaker():
+    known = Heard(frozenset({'mine'}), frozenset({'f' * 64}), frozenset({('test', 's1')}))
+    assert speakers_disjoint([row('mine', 'z9', 'other')], known) is False
+    assert speakers_disjoint([row('new', 'z9', 'other', audio='f' * 64)], known) is False
+    assert speakers_disjoint([row('new', 'z9', 'other')], known) is True
+
+
 def test_other_speakers_of_the_same_corpus_are_new(tiny_run, tmp_path):  # noqa: F811
     make_shards(tmp_path, n_speakers=2, clips_per=1, first_speaker=40)
     config, names = open_run(tiny_run.path)

@@ -4,7 +4,7 @@ import pytest
 
 from ser.corpora import CORPORA
 from ser.corpora.utterance import Corpus, CorpusFacts, Download
-from ser.list_corpora import COLUMNS, as_dict, details, main, overview
+from ser.list_corpora import COLUMNS, as_dict, details, main, overview, sources
 
 FACTS = CorpusFacts(
     name='one', title='The first', licence='free for research (' + 'a long licence, ' * 20 + ')', language='fr',
@@ -16,7 +16,7 @@ def test_the_table_has_a_row_for_each_corpus_and_fits(capsys):
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ['name', 'language', 'speakers', 'emotions', 'utterances', 'licence']
-    assert [line.split()[0] for line in lines[2:-2]] == list(CORPORA)
+    assert [line.split()[0] for line in lines[2:2 + len(CORPORA)]] == list(CORPORA)
     assert all(len(line) <= COLUMNS for line in lines)
     ravdess = next(line for line in lines if line.startswith('ravdess'))
     assert ravdess.split()[:5] == ['ravdess', 'en', '24', '8', '1440'] and ravdess.endswith('CC BY-NC-SA 4.0')
@@ -26,6 +26,15 @@ def test_a_long_licence_is_shortened_to_fit():
     header, rule, row = overview([Corpus(FACTS, None)])
     assert len(rule) == len(row) == COLUMNS or row.endswith('...')
     assert max(map(len, (header, rule, row))) <= COLUMNS and 'free for research (a long licence' in row
+
+
+def test_where_to_get_a_corpus_is_said_in_a_line_that_fits():
+    facts = [corpus.facts for corpus in CORPORA.values() if corpus.facts.obtain]
+    lines = list(sources(CORPORA.values()))
+    assert [line.split()[0] for line in lines] == [each.name for each in facts] and 'savee' in lines[3]
+    assert all(len(line) <= COLUMNS and each.homepage in line for line, each in zip(lines, facts, strict=True))
+    assert [line.split()[1] == 'D' for line in lines] == [bool(each.downloads) for each in facts]
+    assert not list(sources([CORPORA['csv']]))
 
 
 def test_details_say_everything():

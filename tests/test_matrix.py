@@ -147,6 +147,14 @@ def test_rows_of_several_corpora_are_scored_on_their_own_test_clips_of_each(tmp_
         assert cells['one+two', name]['protocol'].endswith(f'of its test part, the clips of {name}')
 
 
+def test_a_label_that_one_set_alone_has_is_its_class_for_models_of_the_others(tmp_path):
+    one = make_corpus(tmp_path / 'one', 'one', BOTH, n_speakers=5)
+    two = make_corpus(tmp_path / 'two', 'two', ('neutral', 'happy', 'wut'), n_speakers=5, first_tone=500)
+    assert matrix(tmp_path / 'out', [f'one={one}', f'two={two}'], assignments=['data.merge={wut: angry}']) == 0
+    other = read_csv(tmp_path / 'out' / 'cells' / 'one--two' / 'predictions.csv')
+    assert Counter(other.labels) == dict.fromkeys(BOTH, 10)
+
+
 def test_a_corpus_under_two_names_is_noticed(tmp_path, capfd):
     make_corpus(tmp_path / 'a', 'one', BOTH, n_speakers=5)
     shutil.copytree(tmp_path / 'a', tmp_path / 'b')

@@ -10,7 +10,7 @@ from ser.evaluation import matrix_plot
 from ser.evaluation.matrix_plot import plot_matrix
 from ser.inference.matrix_cells import DONE, FAILED, Cell
 
-METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'n': 12345}
+METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'n': 12345, 'speaker_disjoint': True}
 
 
 def plan(columns, rows=None, names='abcd'):
@@ -44,8 +44,9 @@ def test_each_cell_says_its_score_interval_and_clips(monkeypatch, tmp_path):
     cells = filled(of)
     cells[1] = Cell('one', 'two', False, FAILED, reason='x')
     cells[3] = Cell('two', 'two', True)
+    cells[2].metrics['speaker_disjoint'] = False
     figure, texts = drawn(monkeypatch, tmp_path, of, cells)
-    assert texts == ['50.0 %', '[40.0, 60.0]', 'n 12345', 'failed', '50.0 %', '[40.0, 60.0]', 'n 12345', 'not yet']
+    assert texts == ['50.0 %', '[40.0, 60.0]', 'n 12345', 'failed', '50.0 %', '[40.0, 60.0]', 'n 12345 (!)', 'not yet']
     assert 'chance 25.0 %' in figure.get_suptitle()
     hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
     outlined = [patch for patch in figure.axes[0].patches if patch.get_linewidth() == 2]

@@ -35,7 +35,7 @@ def test_the_card_marks_domains_doubts_and_failures():
     card = matrix_card(PLAN, cells(), {})
     assert '| a | **50.0 [40.0, 60.0]** | 61.0 [50.0, 70.0] (!) |' in card and '| b | failed | waiting |' in card
     assert '2 classes: happy, sad. Chance is 50.0 %' in card and '- Bold: in the domain' in card
-    assert '(!): tested speakers were heard' in card and 'Intervals: two-stage bootstrap.' in card
+    assert '(!): tested clips or speakers were heard' in card and 'Intervals: two-stage bootstrap.' in card
     assert '1 cell not made yet: the same command carries on' in card and '- b → a: no | memory' in card
     assert card.index('- LEAK: 3 of 4 clips (a → b)') < card.index('- a note (a → b)')
     assert 'Synthetic' not in card and 'lack a class' not in card

@@ -85,6 +85,18 @@ def test_as_iemocap_the_same_export_has_speakers_and_sessions(tmp_path):
     assert len(read_corpus('iemocap', tmp_path, {'style': 'scripted'})[0]) == 1
 
 
+def test_as_iemocap_turns_without_agreement_are_an_option_and_an_unknown_label_is_refused(tmp_path):
+    turns = {'file': ['Ses01F_impro01_F000.wav', 'Ses01F_impro01_M000.wav']}
+    export(tmp_path / 'a.parquet', {**turns, 'major_emotion': ['xxx', 'sad']})
+    (found,), (skip,) = read_corpus('iemocap', tmp_path)
+    assert (found.emotion, skip.reason) == ('sad', 'no agreement')
+    kept, _ = read_corpus('iemocap', tmp_path, {'undecided': 'keep'})
+    assert [(item.emotion, item.raw_label) for item in kept] == [('no agreement', 'xxx'), ('sad', 'sad')]
+    export(tmp_path / 'a.parquet', {**turns, 'major_emotion': ['gloomy', 'sad']})
+    with pytest.raises(SerError, match=r"unknown emotion 'gloomy'. IEMOCAP has neutral, happy, .*, xxx"):
+        read_corpus('iemocap', tmp_path)
+
+
 def test_integers_are_named_by_the_file_or_by_an_option(tmp_path):
     features = {'label': {'names': ['anger', 'joy'], '_type': 'ClassLabel'}, 'audio': {'_type': 'Audio'},
                 'who': {'names': ['anna', 'ben'], '_type': 'ClassLabel'}}
@@ -96,6 +108,34 @@ def test_integers_are_named_by_the_file_or_by_an_option(tmp_path):
     with pytest.raises(SerError, match="b.parquet: column 'label' holds numbers.*--option names=CLASS0,CLASS1"):
         list(parse(plain))
     assert [item.emotion for item in parse(plain, names='sad, fear')] == ['fear', 'sad']
+
+
+@pytest.mark.parametrize('label', [2, -2])
+def test_a_number_without_a_class_is_refused_and_never_dropped(tmp_path, label):
+    path = export(tmp_path / 'a.parquet', {'label': [1, 0, 1, label]})
+    with pytest.raises(SerError, match=rf"a.parquet row 3: column 'label' holds {label}, and there are 2 classes"):
+        list(parse(path, names='sad,fear'))
+
+
+def test_a_damaged_recording_is_bad_and_damaged_labels_are_refused(tmp_path):
+    path = export(tmp_path / 'a.parquet', {'emotion': ['sad', 'fear']}, row_group_size=1)
+    whole = path.read_bytes()
+
+    def damage(group, leaf):
+        metadata = pq.ParquetFile(io.BytesIO(whole)).metadata.row_group(group)
+        column = next(metadata.column(i) for i in range(metadata.num_columns)
+                      if metadata.column(i).path_in_schema == leaf)
+        start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)))
+        path.write_bytes(whole[:start] + b'\xff' * 20 + whole[start + 20:])
+
+    damage(1, 'audio.bytes')
+    summary = write_shards('parquet', path, tmp_path / 'out', jobs=1)
+    assert [(skip.relative, skip.reason) for skip in summary.bad] == [('a-1-take1.wav', 'cannot be read')]
+    assert summary.utterances == 1 and '\n' not in summary.bad[0].detail
+    damage(1, 'emotion')
+    with pytest.raises(SerError, match='a.parquet: damaged .* Get it again') as error:
+        list(parse(path))
+    assert '\n' not in str(error.value)
 
 
 def test_each_recording_is_its_own_and_read_once_per_row_group(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,20 @@ def test_linked_folders_are_followed_once(tmp_path):
     found, skips = find_audio(tmp_path / 'corpus')
     assert found == ['b.wav', 'linked/a.wav']
     assert [skip.reason for skip in skips] == ['link to a folder already seen']
+
+
+def test_a_folder_that_cannot_be_read_is_bad(tmp_path, monkeypatch):
+    touch(tmp_path, 'a.wav', 'locked/b.wav')
+    real = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == 'locked':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, 'scandir', scandir)
+    assert find_audio(tmp_path) == (
+        ['a.wav'], [Skip('locked', 'folder cannot be read', 'Permission denied', bad=True)])
 
 
 def test_a_missing_folder_and_a_file_are_refused(tmp_path):

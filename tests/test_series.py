@@ -83,6 +83,18 @@ def test_a_run_of_another_config_is_refused_before_anything_is_trained(config, t
     assert trained == ['seed 2']
 
 
+def test_finished_runs_are_not_joined_by_runs_on_other_shards(config, tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(series, '_train', pretender(trained=trained))
+    train_series(items_of(config, tmp_path / 'out', 1), PLACE)
+    # The same keys, speakers and split: only the audio is another.
+    make_shards(tmp_path / 'other', n_speakers=6, clips_per=1, seconds=0.5)
+    other = config.model_copy(update={'data': config.data.model_copy(update={'shards': (str(tmp_path / 'other'),)})})
+    with pytest.raises(SerError, match='seed-0: began with other data \\(digest'):
+        train_series(items_of(other, tmp_path / 'out', 2), PLACE)
+    assert trained == ['seed 0']
+
+
 def test_the_folder_holds_runs_of_one_kind(config, tmp_path):
     folder = tmp_path / 'out'
     assert series_folder(PLACE, config, str(folder), r'seed-\d+') == folder and not folder.exists()

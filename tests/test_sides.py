@@ -41,6 +41,12 @@ def test_a_run_is_read_in_key_order(tmp_path):
     assert few.repeats[0].keys == ('s-sad-0', 'u-angry-3') and few.repeats[0].labels == ('sad', 'angry')
 
 
+def test_folds_of_other_shards_are_not_pooled(tmp_path):
+    make_fold(tmp_path, 1, facts={'digest': 'a' * 64})
+    make_fold(tmp_path, 2, test='vwx', facts={'digest': 'b' * 64})
+    assert 'fold-02: trained on other data than ' in refused(tmp_path)
+
+
 def test_folds_are_one_test_part(tmp_path):
     runs = make_folds(tmp_path / 'folds')
     side = read_side(tmp_path / 'folds')

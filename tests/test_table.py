@@ -1,5 +1,6 @@
 import json
 import logging
+import unicodedata
 
 import pytest
 
@@ -80,6 +81,27 @@ def test_rows_without_file_or_label_are_skipped(tmp_path):
     assert found[3].relative == 'sub/b.wav'
 
 
+def test_what_programs_write_for_no_value_is_neither_a_label_nor_a_speaker(tmp_path):
+    text = 'path,emotion,speaker,note\na.wav,NaN,1,x\nsub/b.wav,sad,nan,<NA>\n'
+    skip, found = parse(folder(tmp_path, text))
+    assert skip == Skip('a.wav', 'no emotion label')
+    assert (found.speaker, found.extra) == (None, {'note': None})
+
+
+def test_numbers_that_are_none_are_unknown_wherever_they_stand_in_json(tmp_path):
+    text = '{"path": "a.wav", "emotion": "sad", "x": [NaN, 1.5], "y": {"z": -Infinity, "big": 1e999}}\n'
+    found, = parse(folder(tmp_path, text, 'x.jsonl'))
+    assert found.extra == {'x': [None, 1.5], 'y': {'z': None, 'big': None}}
+
+
+@pytest.mark.parametrize(('disk', 'table'), [('NFC', 'NFD'), ('NFD', 'NFC')])
+def test_accents_of_table_and_disk_may_be_put_in_two_ways(tmp_path, disk, table):
+    name = 'Dégoût/één.wav'
+    text = f'path,emotion\n{unicodedata.normalize(table, name)},sad\n'
+    found, = parse(folder(tmp_path, text, files=(unicodedata.normalize(disk, name),)))
+    assert found.path.is_file() and found.relative == unicodedata.normalize(disk, name)
+
+
 def test_an_extra_column_cannot_pass_for_a_field_of_the_sample(tmp_path):
     found, = parse(folder(tmp_path, 'path,emotion,label,sha256,frames\na.wav,sad,3,x,1\n'))
     assert found.emotion == 'sad'
@@ -109,7 +131,15 @@ def test_a_label_that_looks_misspelt_is_warned_about_once(tmp_path, caplog):
     ('metadata.csv', 'path,emotion\na.wav,sad,x\n', r'metadata.csv line 2: 3 values for 2 columns'),
     ('metadata.csv', 'path,emotion,path\na.wav,sad,x\n', 'named twice'),
     ('metadata.csv', '', 'the table is empty'),
-    ('metadata.csv', 'path,emotion\n', 'no csv recording'),
+    ('metadata.csv', 'path,emotion\n', 'metadata.csv: a header and no row below it'),
+    ('metadata.csv', 'path,emotion,x\na.wav,sad\n', '2 values for 3 columns .* A value is missing, or a quotation'),
+    ('metadata.csv', 'path,emotion\n"a.wav,sad\nsub/b.wav,sad\n', 'line 3: 1 values .* quotation mark above it is not'),
+    ('metadata.csv', 'p\0a\0t\0h\0', 'metadata.csv: holds zero bytes, .*--option encoding=utf-16-le'),
+    ('metadata.csv', 'path,emotion\nx.wav,sad\ny.wav,sad\n',
+     r"no row can be used \(missing file 2\). First: 'x.wav', missing file; paths are taken from '/"),
+    ('metadata.csv', 'path,emotion\na.wav,\n', r'metadata.csv: no row can be used \(no emotion label 1\)'),
+    ('x.jsonl', '{"path": "a.wav", "emotion": ["sad"]}\n', r"1: column 'emotion' must hold one label, not \['sad'\]"),
+    ('x.jsonl', '{"path": "a.wav", "emotion": "sad", "votes": {" ": 2}}\n', '1: votes .* one emotion has no name'),
     ('x.jsonl', '{"path": "a.wav"\n', 'x.jsonl line 1: not JSON'),
     ('x.jsonl', '[1]\n', 'line 1: a JSON object is wanted, not list'),
     ('x.jsonl', '{"path": 3, "emotion": "sad"}\n', "column 'path' must hold a file path, not 3"),

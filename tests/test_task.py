@@ -128,6 +128,13 @@ def test_what_does_not_fit_is_refused(shards, assignments, message):
         made(shards, *assignments)
 
 
+def test_votes_for_a_label_without_clips_of_its_own_are_merged_as_well(tmp_path):
+    write_tar(tmp_path / 'a.tar', [member for i, emotion in enumerate(('neutral', 'sad')) for member in sample(
+        f'k{i}', i, seconds=0.05, emotion=emotion, raw_label=emotion, votes={'calm': 1, 'sad': 1, 'boredom': 2})])
+    task, _ = made(tmp_path, 'task.soft_labels=true', 'data.labels=six', rows=range(2))
+    assert task.names == ('neutral', 'sad') and task.columns['votes'].tolist() == [[.5, .5], [.5, .5]]
+
+
 def test_soft_labels_need_votes(tmp_path):
     write_tar(tmp_path / 'a.tar', [m for i, e in enumerate(('happy', 'sad')) for m in sample(f'k{i}', i, emotion=e)])
     with pytest.raises(SerError, match="task.soft_labels: no clip has 'votes'"):

@@ -169,7 +169,7 @@ def test_nothing_usable_is_refused_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(('relatives', 'message'), [
-    (('a b.wav', 'a_b.wav'), "'a b.wav' and 'a_b.wav' have the same key 'csv-a_b'"),
+    (('a b.wav', 'a b.flac'), "'a b.wav' and 'a b.flac' have the same key 'csv-a_b-"),
     (('a b.wav', 'a b.wav'), "'a b.wav' is listed twice"),
 ])
 def test_two_files_with_one_key_are_refused(tmp_path, monkeypatch, relatives, message):
@@ -178,6 +178,19 @@ def test_two_files_with_one_key_are_refused(tmp_path, monkeypatch, relatives, me
     with pytest.raises(SerError, match=re.escape(message)):
         write_shards('csv', tmp_path, tmp_path / 'out', jobs=1)
     assert not (tmp_path / 'out').exists()
+
+
+def test_files_named_in_any_script_are_told_apart(tmp_path):
+    source = corpus(tmp_path / 'source', clips=3)
+    names = ('你好.wav', '再见.wav', 'plain.wav')
+    for number, name in enumerate(names):
+        (source / f'clip{number}.wav').rename(source / name)
+    rows = ''.join(f'{name},sad\n' for name in names)
+    (source / 'metadata.csv').write_text(f'path,emotion\n{rows}', encoding='utf-8')
+    write_shards('csv', source, tmp_path / 'out', jobs=1)
+    keys = [json.loads(line)['key'] for line in (tmp_path / 'out' / 'index.jsonl').read_text().splitlines()]
+    assert len(set(keys)) == 3 and keys[2] == 'csv-plain'
+    assert all(re.fullmatch('csv-__-[0-9a-f]{8}', key) for key in keys[:2])
 
 
 @pytest.mark.parametrize(('options', 'message'), [

@@ -53,14 +53,26 @@ def read_corpus(name, source=None, options=None):
             raise SerError(f"corpus '{name}' has no option '{option}'. Its options: {known}."
                            f'{did_you_mean(option, corpus.options)}')
     utterances, skips = [], []
-    for found in corpus.parse(Path(source) if corpus.needs_source else None, **options):
-        (skips if isinstance(found, Skip) else utterances).append(found)
+    try:
+        for found in corpus.parse(Path(source) if corpus.needs_source else None, **options):
+            (skips if isinstance(found, Skip) else utterances).append(found)
+    except OSError as error:
+        raise SerError(f"cannot read '{error.filename or source}': {error.strerror or error}") from error
     if not utterances:
-        near = next((skip for skip in skips if skip.reason != 'not an audio file'), skips[0] if skips else None)
-        seen = f"found '{near.relative}' ({near.reason})" if near else 'found nothing at all'
-        raise SerError(f"no {name} recording in '{source}': expected names like '{corpus.facts.example}', {seen}. "
+        raise SerError(f"no {name} recording in '{source}': {_instead(corpus.facts, skips)}. "
                        f'Layout: {corpus.facts.layout}')
     return utterances, skips
+
+
+def _instead(facts, skips):
+    """What a source without a single usable recording holds."""
+    bad = [skip for skip in skips if skip.bad]
+    if bad:
+        first = bad[0]
+        return f"{len(bad)} x {first.reason}, first '{first.relative}'{f' ({first.detail})' if first.detail else ''}"
+    near = next((skip for skip in skips if skip.reason != 'not an audio file'), skips[0] if skips else None)
+    seen = f"found '{near.relative}' ({near.reason})" if near else 'found nothing at all'
+    return f"expected names like '{facts.example}', {seen}"
 
 
 __all__ = ['CORPORA', 'Skip', 'Utterance', 'find_corpus', 'read_corpus']

@@ -44,15 +44,14 @@ class Database:
         return cls(path.parent, header)
 
     def _part(self, name):
-        part = self.header.get(name) or {}
-        if not isinstance(part, dict):
-            raise SerError(f'{HEADER}: {name} must be a mapping, not {type(part).__name__}')
-        return {str(key): value or {} for key, value in part.items()}
+        part = _mapping(self.header.get(name), name)
+        return {str(key): _mapping(value, f'{name}.{key}') for key, value in part.items()}
 
     def columns(self, table):
         """Column -> its scheme's name or None, of a table or misc table."""
-        columns = (self.tables.get(table) or self.misc.get(table) or {}).get('columns') or {}
-        return {str(name): (about or {}).get('scheme_id') for name, about in columns.items()}
+        columns = _mapping((self.tables.get(table) or self.misc.get(table) or {}).get('columns'), f'{table}.columns')
+        return {str(name): _mapping(about, f'{table}.columns.{name}').get('scheme_id')
+                for name, about in columns.items()}
 
     def find_column(self, table, names):
         """The first column of a table that is called, or whose scheme is called, as one of `names`, else None."""
@@ -104,6 +103,13 @@ class Database:
         if isinstance(meaning, dict):
             meaning = next((meaning[name] for name in _MEANINGS if isinstance(meaning.get(name), str)), None)
         return meaning if isinstance(meaning, str) and meaning else value
+
+
+def _mapping(value, where):
+    """A part of the header; {} where it is absent. Raises SerError for one that is no mapping."""
+    if not isinstance(value or {}, dict):
+        raise SerError(f'{HEADER}: {where} must be a mapping, not {type(value).__name__}')
+    return value or {}
 
 
 def _parquet_rows(path):

@@ -24,6 +24,9 @@ ATTRIBUTES = ('arousal', 'valence', 'dominance')
 """Fields that are numbers and go among the extra values."""
 FIELDS = ('speaker', 'language', 'gender', 'session', 'text_id', 'intensity')
 """Fields of an utterance that are text."""
+# What programs write into a table for a value that they do not have, in lower case. Words such as 'none' and 'na' may
+# be a label or somebody's initials, and stay.
+_UNKNOWN = frozenset(('', 'nan', 'null', '<na>', '#n/a', 'n/a'))
 # Extra columns must not pass for the fields that every sample has, nor for the label itself.
 RESERVED = frozenset(('corpus', 'emotion', 'raw_label', 'label', 'speaker', 'language', 'gender', 'session', 'text_id',
                       'intensity', 'sample_rate', 'frames', 'sha256'))
@@ -63,10 +66,11 @@ def require(columns, fields, names, known=COLUMNS, where='the table', hint=''):
 
 
 def clean(value):
-    """None for what means 'unknown' (empty text, null, NaN), text without spaces around it."""
+    """None for what means 'unknown' (null, NaN, text that is empty or says so), text without spaces around it."""
     if isinstance(value, str):
         value = value.strip()
-    return None if value in (None, '') or (isinstance(value, float) and not math.isfinite(value)) else value
+        return None if value.lower() in _UNKNOWN else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def text_of(value):
@@ -114,5 +118,7 @@ def votes_of(votes, where):
     for label, count in votes.items():
         if isinstance(count, bool) or not isinstance(count, int | float) or not 0 <= count < math.inf:
             raise SerError(f"{where}: votes must map emotions to counts, not '{label}' to {count!r}")
+        if not label.strip():
+            raise SerError(f'{where}: votes must map emotions to counts, and one emotion has no name')
         counts[canonical(label)] = counts.get(canonical(label), 0) + count
     return counts

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ser.corpora.columns import clean, text_of
 from ser.corpora.iemocap_labels import read_turn
+from ser.corpora.scan import spelt
 from ser.corpora.segments import cut
 from ser.corpora.table_reading import read_table
 from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
@@ -122,7 +123,7 @@ def _locate(wav, folders):
     parts = PurePosixPath(wav).parts
     for folder, trailing in folders:
         for skipped in range(len(parts) if trailing else 1):
-            path = folder.joinpath(*parts[skipped:])
+            path = spelt(folder, PurePosixPath(*parts[skipped:]))
             if path.is_file():
                 return path
     return None

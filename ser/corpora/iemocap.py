@@ -19,6 +19,8 @@ from ser.files import natural
 from ser.labels import canonical, ordered
 
 STYLES = ('all', 'improvised', 'scripted')
+NO_AGREEMENT = 'no agreement'
+_DISAGREED = (NO_AGREEMENT, 'raters differ; --option undecided=keep takes it')
 FACTS = CorpusFacts(
     name='iemocap', title='Interactive Emotional Dyadic Motion Capture', licence='research use by signed release form',
     language='en', homepage='https://sail.usc.edu/iemocap/', speakers=10,
@@ -39,7 +41,7 @@ def parse(source, undecided='skip', style='all'):
     check_choice(FACTS.name, 'style', style, STYLES)
     root = _root(Path(source))
     if root is None:
-        yield from (_of_export(found, style) for found in parse_export(source, corpus=FACTS.name))
+        yield from (_of_export(found, undecided, style) for found in parse_export(source, corpus=FACTS.name))
         return
     for session, folder in sessions_of(root).items():
         yield from _session(root, session, folder, undecided, style)
@@ -138,8 +140,8 @@ def _turn(name, evaluation, path, relative, where, undecided, style):
     if path is None:
         return Skip(relative, 'missing file', f'labelled in {where}', bad=True)
     if evaluation.code == UNDECIDED and undecided == 'skip':
-        return Skip(relative, 'no agreement', 'raters differ; --option undecided=keep takes it')
-    emotion = EMOTIONS.get(evaluation.code, 'no agreement')
+        return Skip(relative, *_DISAGREED)
+    emotion = EMOTIONS.get(evaluation.code, NO_AGREEMENT)
     return Utterance(
         path=path, relative=relative, corpus=FACTS.name, emotion=canonical(emotion), raw_label=evaluation.code,
         speaker=turn.speaker, language=FACTS.language, gender=turn.gender, session=turn.session, text_id=turn.text_id,
@@ -147,8 +149,8 @@ def _turn(name, evaluation, path, relative, where, undecided, style):
                'arousal': evaluation.arousal, 'dominance': evaluation.dominance})
 
 
-def _of_export(found, style):
-    """A row of a parquet export, completed by what the name of its turn says."""
+def _of_export(found, undecided, style):
+    """A row of a parquet export, completed by what the name of its turn says. Raises SerError for an unknown label."""
     if isinstance(found, Skip):
         return found
     name = found.extra.get('file') or found.extra.get('recording') or ''
@@ -157,8 +159,14 @@ def _of_export(found, style):
         return Skip(found.relative, 'not the name of a turn', str(name))
     if style not in ('all', turn.style):
         return Skip(found.relative, f'{turn.style} turn')
-    return replace(found, speaker=turn.speaker, language=FACTS.language, gender=turn.gender, session=turn.session,
-                   text_id=turn.text_id, extra={**found.extra, 'style': turn.style})
+    emotion = NO_AGREEMENT if found.emotion == UNDECIDED else found.emotion
+    if emotion not in (*FACTS.emotions, NO_AGREEMENT):
+        raise SerError(f"{found.relative}: unknown emotion '{found.raw_label}'. IEMOCAP has "
+                       f"{', '.join(FACTS.emotions)}, {UNDECIDED}. The corpus parquet takes any label")
+    if emotion == NO_AGREEMENT and undecided == 'skip':
+        return Skip(found.relative, *_DISAGREED)
+    return replace(found, emotion=emotion, speaker=turn.speaker, language=FACTS.language, gender=turn.gender,
+                   session=turn.session, text_id=turn.text_id, extra={**found.extra, 'style': turn.style})
 
 
 IEMOCAP = Corpus(FACTS, parse, options={

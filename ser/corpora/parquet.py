@@ -85,7 +85,7 @@ def parse(source, corpus=FACTS.name, audio=None, names=None, split=None, pattern
         export = _open(path, relative, audio, names, chosen)
         first = 0
         for group in range(export.file.num_row_groups):
-            rows = _rows(export, group)
+            rows = _rows(export, group, first)
             without = _without_bytes(export, group)
             for index, row in enumerate(rows):
                 yield _utterance(export, group, index, first + index, row, index in without, corpus, pattern)
@@ -175,16 +175,39 @@ def _class_names(schema):
         return {}
 
 
-def _rows(export, group):
-    """The rows of a row group, a dict each: scalar columns, and the path within the audio column as `None`."""
+def _rows(export, group, first):
+    """The rows of a row group, a dict each: scalar columns, and the path within the audio column as `None`.
+
+    first: number of its first row in the file.
+    """
     wanted = [*export.scalars, f'{export.audio}.path'] if export.nested else export.scalars
-    rows = export.file.read_row_group(group, columns=wanted, use_threads=False).to_pylist()
-    for row in rows:
+    rows = _read_group(export, group, wanted).to_pylist()
+    for number, row in enumerate(rows, start=first):
         row[None] = (row.pop(export.audio, None) or {}).get('path')
         for name, labels in export.classes.items():
             if isinstance(row[name], int):
-                row[name] = labels[row[name]] if 0 <= row[name] < len(labels) else None
+                row[name] = _class_name(row[name], labels, name, f'{export.path.name} row {number}')
     return rows
+
+
+def _class_name(value, labels, column, where):
+    """The class of a number; None of -1, which the hub's library writes where a label is missing."""
+    if value == -1:
+        return None
+    if not 0 <= value < len(labels):
+        raise SerError(f"{where}: column '{column}' holds {value}, and there are {len(labels)} classes, numbered from "
+                       f"0: {', '.join(labels)}. Name them all, in order: --option names=CLASS0,CLASS1,...")
+    return labels[value]
+
+
+def _read_group(export, group, columns):
+    """Columns of a row group. Raises SerError where the file is damaged."""
+    import pyarrow
+
+    try:
+        return export.file.read_row_group(group, columns=columns, use_threads=False)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SerError(f'{export.path.name}: damaged ({str(error).splitlines()[0]}). Get it again') from None
 
 
 def _without_bytes(export, group):
@@ -194,7 +217,7 @@ def _without_bytes(export, group):
     chunk = next(metadata.column(i) for i in range(metadata.num_columns) if metadata.column(i).path_in_schema == leaf)
     if chunk.statistics is not None and chunk.statistics.has_null_count and chunk.statistics.null_count == 0:
         return frozenset()
-    column = export.file.read_row_group(group, columns=[leaf], use_threads=False).column(0)
+    column = _read_group(export, group, [leaf]).column(0)
     values = (value.as_py() for value in column)
     return frozenset(index for index, value in enumerate(values)
                      if (value.get('bytes') if isinstance(value, dict) else value) is None)
@@ -246,8 +269,16 @@ def _audio_of_group(path, column, group):
 
 
 def read_audio(path, column, group, index):
-    """Bytes of one recording. The last row group read is kept, so that reading in order reads each of them once."""
-    value = _audio_of_group(path, column, group)[index].as_py()
+    """Bytes of one recording. The last row group read is kept, so that reading in order reads each of them once.
+
+    Raises OSError where the file is damaged.
+    """
+    import pyarrow
+
+    try:
+        value = _audio_of_group(path, column, group)[index].as_py()
+    except pyarrow.ArrowException as error:
+        raise OSError(str(error)) from error
     return (value.get('bytes') if isinstance(value, dict) else value) or b''
 
 

@@ -26,7 +26,12 @@ def find_audio(source):
         raise SerError(f"no such folder: '{source}'" if not source.exists() else
                        f"'{source}' is not a folder: give the folder that holds the corpus")
     found, skips, visited = [], [], {os.path.realpath(source)}
-    for folder, folders, files in os.walk(source, followlinks=True):
+
+    def unreadable(error):
+        skips.append(Skip(os.path.relpath(error.filename, source).replace(os.sep, '/'), 'folder cannot be read',
+                          error.strerror or '', bad=True))
+
+    for folder, folders, files in os.walk(source, onerror=unreadable, followlinks=True):
         inside = Path(folder).relative_to(source)
         folders[:] = [name for name in folders if _enter(inside / name, source, visited, skips)]
         for name in files:
@@ -38,6 +43,15 @@ def find_audio(source):
             else:
                 found.append(relative)
     return sorted(found, key=natural), sorted(skips, key=lambda skip: natural(skip.relative))
+
+
+def spelt(folder, given):
+    """`folder / given`, its accents as the disk has them: one of table and disk may compose them and the other not."""
+    path = folder / given
+    if str(given).isascii() or path.exists():
+        return path
+    spellings = (folder / unicodedata.normalize(form, str(given)) for form in ('NFC', 'NFD'))
+    return next((spelling for spelling in spellings if spelling.exists()), path)
 
 
 def _enter(inside, source, visited, skips):

@@ -3,10 +3,12 @@
 import functools
 import logging
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ser.corpora.columns import ATTRIBUTES, FIELDS, clean, column_options, columns_of, fields_and_extra, require
+from ser.corpora.scan import spelt
 from ser.corpora.table_reading import OPTIONS, delimiter_hint, find_table, read_table
 from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
 from ser.errors import SerError
@@ -23,10 +25,10 @@ FACTS = CorpusFacts(
 
 def locate(given, folder):
     """(path, relative) of a table's entry; backslashes are separators where no such file exists."""
-    path = folder / given
+    path = spelt(folder, given)
     if '\\' in given and not path.exists():
         given = given.replace('\\', '/')
-        path = folder / given
+        path = spelt(folder, given)
     relative = PurePosixPath(os.path.relpath(path, folder).replace(os.sep, '/'))
     return path, PurePosixPath(*(part for part in relative.parts if part != '..')).as_posix()
 
@@ -35,20 +37,24 @@ def parse(source, corpus=FACTS.name, delimiter=None, encoding=None, **chosen):
     """Utterances and skips of a folder with a table, or of the table itself, in the table's order.
 
     chosen: field of columns.COLUMNS -> name of its column. Raises SerError for a table that is missing, ambiguous, not
-    text, without a path or emotion column, malformed, or that lists a recording twice.
+    text, without a path or emotion column, malformed, without a usable row, or that lists a recording twice.
     """
     table = find_table(Path(source))
     names, rows = read_table(table, delimiter=delimiter, encoding=encoding)
     columns = columns_of(names, chosen, where=table.name)
     require(columns, ('path', 'emotion'), names, where=table.name, hint=delimiter_hint(table, names, delimiter))
-    warned, lines = set(), {}
+    warned, lines, skips = set(), {}, []
     for line, row in rows:
         where = f'{table.name} line {line}'
         found = _utterance(row, columns, table.parent, where, corpus)
         if isinstance(found, Utterance):
             _once(found, line, lines, table.name)
             _warn_of_slip(found, where, warned)
+        else:
+            skips.append(found)
         yield found
+    if not lines:
+        raise _unusable(table, skips)
 
 
 def _utterance(row, columns, folder, where, corpus):
@@ -57,6 +63,8 @@ def _utterance(row, columns, folder, where, corpus):
         return Skip(where, 'no path in its row')
     if not isinstance(given, str):
         raise SerError(f"{where}: column '{columns['path']}' must hold a file path, not {given!r}")
+    if isinstance(raw, dict | list):
+        raise SerError(f"{where}: column '{columns['emotion']}' must hold one label, not {raw!r}")
     path, relative = locate(given, folder)
     if raw is None:
         return Skip(relative, 'no emotion label')
@@ -65,6 +73,14 @@ def _utterance(row, columns, folder, where, corpus):
     fields, extra = fields_and_extra(row, columns, where)
     return Utterance(path=path, relative=relative, corpus=corpus, emotion=canonical(raw), raw_label=str(raw),
                      extra=extra, **fields)
+
+
+def _unusable(table, skips):
+    if not skips:
+        return SerError(f'{table.name}: a header and no row below it. Give each recording a row')
+    reasons = ', '.join(f'{reason} {n}' for reason, n in Counter(skip.reason for skip in skips).items())
+    return SerError(f"{table.name}: no row can be used ({reasons}). First: '{skips[0].relative}', {skips[0].reason}; "
+                    f"paths are taken from '{table.parent}'")
 
 
 def _once(found, line, lines, table):

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 
-from ser.corpora.columns import COLUMNS, columns_of
+from ser.corpora.columns import COLUMNS, clean, columns_of
 from ser.errors import SerError
 
 SUFFIXES = ('.csv', '.tsv', '.jsonl', '.ndjson')
@@ -41,7 +41,7 @@ def find_table(source, suffixes=SUFFIXES):
 
 
 def read_table(table, known=COLUMNS, delimiter=None, encoding=None):
-    """(column names, rows) of a table, a row being (line number, column -> value).
+    """(column names, rows) of a table, a row being (line number, column -> value). Rows can be gone through once.
 
     table: Path; JSON lines by their suffix, else CSV. known: field -> usual column names, by which a delimiter is
     guessed. delimiter, encoding: as OPTIONS describes. JSON objects may lack any key.
@@ -50,10 +50,7 @@ def read_table(table, known=COLUMNS, delimiter=None, encoding=None):
     lines = _lines(table, encoding)
     if table.suffix.lower() in JSON_SUFFIXES:
         return _json_rows(table, lines)
-    try:
-        return _csv_rows(table, lines, known, _delimiter(delimiter))
-    except csv.Error as error:
-        raise SerError(f'{table.name}: not a readable CSV table ({error})') from None
+    return _csv_table(table, lines, known, _delimiter(delimiter))
 
 
 def delimiter_hint(table, names, delimiter):
@@ -78,13 +75,17 @@ def _text(table, encoding):
     if encoding is None:
         encoding = 'utf-16' if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else 'utf-8-sig'
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except LookupError:
         raise SerError(f"option encoding: '{encoding}' is unknown. Try utf-8, utf-16, latin-1 or cp1252") from None
     except UnicodeDecodeError as error:
         kind = 'UTF-8' if encoding == 'utf-8-sig' else encoding
         raise SerError(f'{table.name}: not {kind} text (byte {error.start} is 0x{data[error.start]:02x}). Save the '
                        'table as UTF-8, or say what it is: --option encoding=latin-1') from None
+    if '\0' in text:
+        raise SerError(f'{table.name}: holds zero bytes, so it is no text, or UTF-16 without a mark: --option '
+                       'encoding=utf-16-le')
+    return text
 
 
 def _lines(table, encoding):
@@ -92,12 +93,15 @@ def _lines(table, encoding):
     return list(io.StringIO(_text(table, encoding), newline=''))
 
 
-def _csv_rows(table, lines, known, delimiter):
+def _csv_table(table, lines, known, delimiter):
     if not lines:
         raise SerError(f'{table.name}: the table is empty')
 
     def header(mark):
-        return next(csv.reader(lines[:1], delimiter=mark, skipinitialspace=True), [])
+        try:
+            return next(csv.reader(lines[:1], delimiter=mark, skipinitialspace=True), [])
+        except csv.Error as error:
+            raise _no_csv(table, error) from None
 
     if delimiter is None:
         # A header is short and known, so the delimiter under which it makes most sense is the right one.
@@ -105,17 +109,33 @@ def _csv_rows(table, lines, known, delimiter):
     names = header(delimiter)
     if len(set(names)) < len(names):
         raise SerError(f"{table.name}: a column is named twice in {', '.join(names)}")
+    return names, _csv_rows(table, lines, delimiter, names)
+
+
+def _csv_rows(table, lines, delimiter, names):
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    next(reader)
-    rows = []
-    for row in reader:
-        if not any(value.strip() for value in row):
-            continue
-        if len(row) != len(names):
-            raise SerError(f'{table.name} line {reader.line_num}: {len(row)} values for {len(names)} columns '
-                           f"({', '.join(names)}). Quote values that hold the delimiter")
-        rows.append((reader.line_num, dict(zip(names, row, strict=True))))
-    return names, rows
+    try:
+        next(reader)
+        for row in reader:
+            if not any(value.strip() for value in row):
+                continue
+            if len(row) != len(names):
+                remedy = ('Quote values that hold the delimiter' if len(row) > len(names) else
+                          'A value is missing, or a quotation mark above it is not closed')
+                raise SerError(f'{table.name} line {reader.line_num}: {len(row)} values for {len(names)} columns '
+                               f"({', '.join(names)}). {remedy}")
+            yield reader.line_num, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise _no_csv(table, error) from None
+
+
+def _no_csv(table, error):
+    return SerError(f'{table.name}: not a readable CSV table ({error})')
+
+
+def _finite(text):
+    """None for NaN and infinity, which stand for unknown wherever they stand and which no index could hold."""
+    return clean(float(text))
 
 
 def _json_rows(table, lines):
@@ -124,7 +144,7 @@ def _json_rows(table, lines):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise SerError(f'{table.name} line {number}: not JSON ({error})') from None
         if not isinstance(row, dict):

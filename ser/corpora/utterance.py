@@ -1,5 +1,6 @@
 """What a corpus parser yields: utterances, skips, and the corpus's own facts."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -103,10 +104,18 @@ class Corpus:
     """Option name -> what it does, its values and its default; values come as text."""
 
 
-def key_of(corpus, relative):
-    """`<corpus>-<relative path without suffix>`, every character outside [A-Za-z0-9_-] turned into '_'.
+def name_of(relative):
+    """A relative path without its suffix, accents composed: file systems store them in two ways."""
+    return str(PurePosixPath(unicodedata.normalize('NFC', relative)).with_suffix(''))
 
-    Accents are composed first: file systems store them in two ways.
-    """
-    relative = unicodedata.normalize('NFC', relative)
-    return re.sub(r'[^A-Za-z0-9_-]', '_', f'{corpus}-{PurePosixPath(relative).with_suffix("")}')
+
+def key_of(corpus, relative):
+    """`<corpus>-<relative path without suffix>`, every character outside [A-Za-z0-9_-] turned into '_'."""
+    return re.sub(r'[^A-Za-z0-9_-]', '_', f'{corpus}-{name_of(relative)}')
+
+
+def distinct_key(corpus, relative):
+    """key_of and 8 hexadecimal digits of the path: for names that differ only in characters that no key has."""
+    # A name that is not UTF-8 holds lone surrogates.
+    digest = hashlib.sha256(name_of(relative).encode('utf-8', 'backslashreplace')).hexdigest()
+    return f'{key_of(corpus, relative)}-{digest[:8]}'

@@ -43,6 +43,9 @@ def auxiliary_lines(metrics):
         if found is None:
             yield f'auxiliary {target}: known of no test clip'
             continue
+        if found['chance'] == 1:
+            yield f"auxiliary {target} ({counted(found['n'], 'clip')}): one value alone in the test part, so no score"
+            continue
         inside = '' if found['excludes_chance'] else ' (inside the interval)'
         yield (f"auxiliary {target} ({counted(found['n'], 'clip')}): UA "
                f"{percent_with_interval(found['ua'], found['ua_interval'])}; chance {percent(found['chance'])}{inside}")

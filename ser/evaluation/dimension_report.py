@@ -103,7 +103,7 @@ def read_fold(run):
     predictions, facts, members = read_test_part(run, read_task(run)['names'])
     data = read_json(run / 'data.json', dict)
     return ScoredRun(run, predictions, facts, frozenset(member.key for member in members if member.part),
-                     data.get('fold'), data.get('folds'))
+                     data.get('fold'), data.get('folds'), data.get('digest'))
 
 
 def _fold_scores(fold):

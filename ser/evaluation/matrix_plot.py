@@ -47,7 +47,7 @@ def _draw_cell(axes, i, j, cell, chance):
         low, high = cell.metrics['ua_interval']
         colour = 'white' if (cell.metrics['ua'] - chance) / (1 - chance) > 0.55 else '#1A1A1A'
         lines = ((-0.2, percent(cell.metrics['ua']), 9.5, 'bold'), (0.1, f'[{100 * low:.1f}, {100 * high:.1f}]', 7.5,
-                 'normal'), (0.34, f"n {cell.metrics['n']}", 6.5, 'normal'))
+                 'normal'), (0.34, _clips(cell.metrics), 6.5, 'normal'))
         for shift, text, size, weight in lines:
             axes.text(j, i + shift, text, ha='center', va='center', color=colour, fontsize=size, fontweight=weight)
     else:
@@ -58,6 +58,11 @@ def _draw_cell(axes, i, j, cell, chance):
                   bbox={'facecolor': '#F4F4F4', 'edgecolor': 'none', 'pad': 2})
     if cell.in_domain:
         axes.add_patch(Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor='#D55E00', linewidth=2))
+
+
+def _clips(metrics):
+    # The mark that matrix.md explains.
+    return f"n {metrics['n']}" if metrics['speaker_disjoint'] else f"n {metrics['n']} (!)"
 
 
 def _bar(figure, axes, image, chance, columns):

@@ -77,11 +77,11 @@ def _shown(cell):
 def caveats(plan, done):
     """What holds for the whole matrix, one line each. done: the Cells with scores."""
     yield ('Bold: in the domain of the training, its own held-out speakers. Elsewhere every clip of the corpus is '
-           'tested, none of which was trained on, so cells of one column need not have the same clips.')
+           'tested, so cells of one column need not have the same clips.')
     yield ('Each row is one training with one seed. The intervals cover the tested clips and speakers, not another '
            'training.')
     if any(cell.metrics['speaker_disjoint'] is not True for cell in done):
-        yield '(!): tested speakers were heard in training, or nobody can tell; see the notes.'
+        yield '(!): tested clips or speakers were heard in training, or nobody can tell; see the notes.'
     if any(abs(cell.metrics['chance'] - 1 / len(plan.names)) > 1e-9 for cell in done):
         yield 'Some tested clips lack a class: chance is higher there, see the column `chance` of `matrix.csv`.'
     if any(cell.metrics['synthetic'] for cell in done):

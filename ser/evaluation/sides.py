@@ -27,6 +27,8 @@ class ScoredRun:
     fold: int | None
     """Which fold of `folds` it is, from 1; None where the protocol has none."""
     folds: int | None
+    digest: str | None
+    """Of the data that it began with."""
 
     @classmethod
     def read(cls, run):
@@ -43,7 +45,7 @@ class ScoredRun:
         check_test_part(run / 'predictions.csv', predictions, members, facts)
         data = read_json(run / 'data.json', dict)
         return cls(run, predictions, facts, frozenset(member.key for member in members if member.part),
-                   data.get('fold'), data.get('folds'))
+                   data.get('fold'), data.get('folds'), data.get('digest'))
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,10 @@ def join_folds(folds):
 
 
 def check_folds(folds):
-    """Raises SerError unless the ScoredRuns are folds of one protocol with the same classes, no clip tested twice."""
+    """Raises SerError unless the ScoredRuns are folds of one protocol with the same classes and data.
+
+    And when two of them test a clip.
+    """
     first, owner = folds[0], {}
     for fold in folds:
         run, names, kind = fold.run, fold.predictions.names, fold.facts.protocol_kind
@@ -157,6 +162,9 @@ def check_folds(folds):
         if kind != first.facts.protocol_kind:
             raise SerError(f"{run}: protocol '{kind}', but {first.run} has '{first.facts.protocol_kind}'; "
                            'only folds of one protocol can be pooled')
+        if fold.digest != first.digest:
+            raise SerError(f'{run}: trained on other data than {first.run} (digest in data.json); only folds of the '
+                           'same shards can be pooled')
         for key in fold.predictions.keys:
             if key in owner:
                 raise SerError(f'{run}: tests clip {key}, which {owner[key]} tests too; '

@@ -40,12 +40,13 @@ def evaluate_folder(path):
     return evaluate_run(path, open_run(path)[0].evaluation)
 
 
-def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
+def evaluate_shards(run, patterns, out=None, device='auto', assignments=(), merge=None):
     """(scores, folder) of a run's model on other shards, all their clips being one test part.
 
     patterns: shards as data.shards. out: where the files go (default: RUN/evaluation-<shards>). assignments: --set
-    texts of SETTABLE. A clip over data.max_seconds is scored by the mean of its windows. Clips of labels that the run
-    does not know are left out and counted; clips and speakers that it has heard are noted.
+    texts of SETTABLE. merge: label -> class of these shards' labels, beside the run's own data.merge. A clip over
+    data.max_seconds is scored by the mean of its windows. Clips of labels that the run does not know are left out and
+    counted; clips and speakers that it has heard are noted.
     Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
     """
     from ser.shards.index import build_index
@@ -57,6 +58,7 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=()):
                        f'{fold_runs(run)[0]}')
     config, names = open_run(run)
     data, evaluation = _settings(run, config, patterns, assignments)
+    data = data.model_copy(update={'merge': {**data.merge, **(merge or {})}})
     device, reason = choose_device(device)
     labelled, heads, columns = _wanted(run, names, build_index(data), data)
     index, rows = labelled.index, labelled.rows()

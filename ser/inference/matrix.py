@@ -120,7 +120,8 @@ class _Matrix:
         if cell.status == DONE:
             return
         folder, run = self._folder(cell), self.out / 'rows' / cell.train
-        made, reason = attempt(lambda: make_cell(cell, folder, run, self.plan.sets[cell.test], config))
+        tested, merge = self.plan.sets[cell.test], self.plan.merge
+        made, reason = attempt(lambda: make_cell(cell, folder, run, tested, config, merge))
         made = made or replace(cell, status=FAILED, reason=reason)
         self._set(made)
         log.log(logging.ERROR if reason else logging.INFO, '%s', summary_line(made))

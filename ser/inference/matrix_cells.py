@@ -48,17 +48,19 @@ def kept_cell(cell, folder, run):
                    seconds=record.get('seconds'))
 
 
-def make_cell(cell, folder, run, tested, config):
+def make_cell(cell, folder, run, tested, config, merge=None):
     """Score the row's run on the set `tested` (a ShardSet) and write the cell's folder; returns the finished cell.
 
     In its own domain these are the run's own test clips of that set, elsewhere all its clips. config: the row's.
+    merge: label -> class of the labels of all sets; the row's config speaks of those of its own.
     Raises SerError for shards that cannot be read or scored.
     """
     started = time.monotonic()
     if cell.in_domain:
         metrics = _own_clips(cell, folder, run, tested.keys, config.evaluation)
     else:
-        metrics, _ = with_world(config, lambda *_: evaluate_shards(run, tested.entries, folder, config.run.device))
+        metrics, _ = with_world(config, lambda *_: evaluate_shards(run, tested.entries, folder, config.run.device,
+                                                                   merge=merge))
     seconds = round(time.monotonic() - started, 3)
     # Last: whoever finds it finds everything else.
     write_json(folder / RECORD, {'train': cell.train, 'test': cell.test, 'in_domain': cell.in_domain,

@@ -49,12 +49,17 @@ class MatrixPlan:
     class_of: dict
     """Label -> class over all sets, None where it is dropped."""
 
+    @property
+    def merge(self):
+        """Label -> class of the labels of any set that are another class."""
+        return {label: name for label, name in self.class_of.items() if name not in (None, label)}
+
     def row_data(self, row, data):
         """The data section of a row's training."""
         sets = [self.sets[name] for name in row.train]
         labels = {line.emotion for one in sets for line in one.index.rows} | set(ALIASES)
         # Labels that neither the vocabulary nor these sets know are refused there.
-        merge = {label: name for label, name in self.class_of.items() if name not in (None, label) and label in labels}
+        merge = {label: name for label, name in self.merge.items() if label in labels}
         drop = tuple(label for label, name in self.class_of.items() if name is None and label in self.names)
         entries = tuple(entry for one in sets for entry in one.entries)
         return data.model_copy(update={'shards': entries, 'labels': self.names, 'merge': merge, 'drop': drop})

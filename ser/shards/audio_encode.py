@@ -71,8 +71,13 @@ def prepare(utterance, sample_rate):
 
 
 def _source(utterance):
-    """What to decode: a path, or the audio file's bytes."""
-    return io.BytesIO(utterance.data()) if utterance.data else utterance.path
+    """What to decode: a path, or the audio file's bytes. Raises BadAudio where those cannot be had."""
+    if not utterance.data:
+        return utterance.path
+    try:
+        return io.BytesIO(utterance.data())
+    except OSError as error:
+        raise BadAudio('cannot be read', (error.strerror or str(error)).splitlines()[0].rstrip('.')) from None
 
 
 def _synthesised(utterance):

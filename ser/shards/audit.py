@@ -1,7 +1,7 @@
 """The audit of a split: what its scores would owe to leaks, and what else a model could learn instead of emotion."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ser.shards.audit_cues import format_cues, measure_cues
 from ser.shards.audit_rules import (
@@ -101,12 +101,18 @@ class Audit:
                     yield f'    and {len(finding.examples) - _LISTED} more (all are in the JSON)'
         yield self.verdict
 
-    def to_json(self):
-        """A JSON-able dict."""
+    def to_json(self, most=None):
+        """A JSON-able dict.
+
+        most: how many recordings, leaks first, and how many examples of a finding it holds; None for all of them.
+        How many there are is in the findings' numbers.
+        """
+        findings = [replace(finding, examples=finding.examples[:most]) for finding in self.findings]
+        recordings = sorted(self.recordings, key=lambda one: SEVERITIES.index(one.severity))[:most]
         return {'description': self.description, 'split': self.split_digest,
                 'leak': self.leak, 'verdict': self.verdict, 'compared': self.compared, 'parts': self.parts,
-                'findings': [asdict(finding) for finding in self.findings],
-                'recordings': [asdict(recording) for recording in self.recordings]}
+                'findings': [asdict(finding) for finding in findings],
+                'recordings': [asdict(recording) for recording in recordings]}
 
 
 def audit(index, split, names, *, fingerprints=None, transductive=False):

@@ -80,6 +80,11 @@ def _votes(row):
     return votes
 
 
+def voted_labels(index):
+    """The canonical labels that any row has votes for. Raises SerError as vote_column."""
+    return {canonical(label) for row in index.rows for label in _votes(row)}
+
+
 def with_votes(index):
     """How many rows have votes."""
     return sum(1 for row in index.rows if any(_votes(row).values()))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser.corpora import CORPORA, read_corpus
-from ser.corpora.utterance import Skip, key_of
+from ser.corpora.utterance import Skip, distinct_key, key_of
 from ser.errors import SerError, did_you_mean
 from ser.files import natural
 from ser.labels import ordered
@@ -120,10 +120,13 @@ def check_settings(audio, sample_rate, shard_size, jobs):
 
 
 def _keys(corpus, utterances):
-    """The key of each utterance. Raises SerError when two share one."""
+    """The key of each utterance. Raises SerError when two share one: they differ in nothing but their suffix."""
+    plain = [key_of(corpus, utterance.relative) for utterance in utterances]
+    shared = Counter(plain)
     keys, owners = [], {}
-    for utterance in utterances:
-        key = key_of(corpus, utterance.relative)
+    for utterance, key in zip(utterances, plain, strict=True):
+        if shared[key] > 1:
+            key = distinct_key(corpus, utterance.relative)
         other = owners.get(key)
         if other is not None:
             raise SerError(f"'{other}' is listed twice: keep one" if other == utterance.relative else

@@ -25,6 +25,8 @@ from ser.training.task import Task, labelled_for, make_task
 
 log = logging.getLogger(__name__)
 MOST_EXAMPLES = 3
+# A corpus that holds every clip twice would make data.json larger than split.csv.
+MOST_KEPT = 100
 
 
 @dataclass
@@ -112,7 +114,7 @@ class Job:
                 # A score that owes something to a leak is not one of unseen speakers, whatever the split says of them.
                 'speaker_disjoint': False if self.audit.leak else self.split.speaker_disjoint,
                 'fold': self.split.fold, 'folds': self.split.folds, 'notes': self.notes(), 'parts': parts,
-                'audit': self.audit.to_json(),
+                'audit': self.audit.to_json(MOST_KEPT),
                 'synthetic': any(row.metadata.get('corpus') == 'demo' for row in rows)}
 
     def protocol_line(self):

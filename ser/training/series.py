@@ -13,7 +13,7 @@ from ser.shards.index import build_index
 from ser.shards.protocols import make_split
 from ser.training.job import prepare, probe
 from ser.training.run import RunDirectory, new_run_path
-from ser.training.session import one_run, refuse_changes
+from ser.training.session import one_run, refuse_changes, refuse_other_data
 from ser.training.task import labelled_for
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,14 @@ def series_folder(place, config, out, pattern):
 
 
 def check_started(items):
-    """Raises SerError where one of the runs was begun with another config."""
-    for item in items:
-        if (item.path / 'config.yaml').is_file():
-            refuse_changes(item.path, item.config)
+    """Raises SerError where one of the runs, all of the same shards, was begun with another config or on other data."""
+    started = [item for item in items if (item.path / 'config.yaml').is_file()]
+    for item in started:
+        refuse_changes(item.path, item.config)
+    # Finished runs are not trained again, and would be pooled with runs on data that they have not seen.
+    digest = build_index(started[0].config.data).digest if started else None
+    for item in started:
+        refuse_other_data(item.path, digest=digest)
 
 
 def train_series(items, place, after=None):
@@ -63,8 +67,9 @@ def train_series(items, place, after=None):
 
     Finished runs stay, started ones are carried on. One that fails with a SerError does not stop the others, unless
     several ranks take part: those need not have failed together. The exit code is not 0 when a signal stopped one.
-    after: called after each finished run. Raises SerError where a run began with another config, before any is
-    trained, and at a second run that fails just as the first did while none is finished: it is not the run's fault.
+    after: called after each finished run. Raises SerError where a run began with another config or on other data,
+    before any is trained, and at a second run that fails just as the first did while none is finished: it is not the
+    run's fault.
     """
     check_started(items)
     failed, done = {}, 0

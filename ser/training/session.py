@@ -33,8 +33,8 @@ DEMO_SHARDS = Path('data/demo')
 SLOW_SECONDS = 1800
 # What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'data.long',
-             'data.audit', 'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes', 'run.folder',
-             'run.name', 'training.checkpoint_minutes', 'training.checkpoint_steps')
+             'data.audit', 'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes',
+             'run.folder', 'run.name', 'training.checkpoint_minutes', 'training.checkpoint_steps')
 
 
 def with_world(config, body):
@@ -149,7 +149,7 @@ def one_run(job, path, reason, resume=False, offer_small=False):
     # Everything that can refuse comes before the first file.
     trainer = Trainer(job, RunDirectory(path), after_first_step)
     if resume:
-        _refuse_other_data(path, job)
+        refuse_other_data(path, digest=job.digest, split=job.split.digest, classes=list(job.names))
     if not job.world.is_main:
         return _train_and_test(job, trainer, resume)
     with trainer.run as run:
@@ -161,15 +161,18 @@ def one_run(job, path, reason, resume=False, offer_small=False):
         return _train_and_test(job, trainer, resume)
 
 
-def _refuse_other_data(path, job):
-    """Raises SerError when the shards, parts or classes are not those that the run began with."""
+def refuse_other_data(path, **now):
+    """Raises SerError when the shards, parts or classes are not those that the run began with.
+
+    now: `digest`, `split` or `classes` of data.json, whichever are to be compared.
+    """
     if not (path / 'data.json').is_file():
         return
     began = read_json(path / 'data.json', dict)
-    for name, now in (('digest', job.digest), ('split', job.split.digest), ('classes', list(job.names))):
-        if began.get(name) != now:
-            raise SerError(f'{path}: began with other data ({name} {began.get(name)}, now {now}). Resume with the same '
-                           'shards, or start a new run')
+    for name, value in now.items():
+        if began.get(name) != value:
+            raise SerError(f'{path}: began with other data ({name} {began.get(name)}, now {value}). Resume with the '
+                           'same shards, or start a new run')
 
 
 def _train_and_test(job, trainer, resume):

@@ -10,7 +10,7 @@ from torch import nn
 from ser.errors import SerError
 from ser.evaluation.dimension_metrics import dimension_scores
 from ser.evaluation.metrics import scores
-from ser.shards.labelling import label_index
+from ser.shards.labelling import known_classes, label_index
 from ser.shards.targets import (
     STRATA,
     auxiliary_column,
@@ -18,6 +18,7 @@ from ser.shards.targets import (
     dimension_column,
     stratified,
     vote_column,
+    voted_labels,
     with_votes,
 )
 from ser.training.losses import CccLoss, Loss
@@ -114,7 +115,9 @@ def make_task(labelled, config, train_rows):
         if not with_votes(index):
             raise SerError("task.soft_labels: no clip has 'votes' in its JSON. Take a corpus with raters' votes, or "
                            'task.soft_labels=false')
-        columns['votes'] = vote_column(index, labelled.names, labelled.class_of)
+        # A label may have votes and no clip of its own: it is merged all the same.
+        class_of = known_classes(voted_labels(index), labelled.names, config.data) | labelled.class_of
+        columns['votes'] = vote_column(index, labelled.names, class_of)
     heads = [Head(main, labelled.names)]
     for name, target in task.auxiliary.items():
         _check_name(name)
