@@ -68,11 +68,11 @@ def _body(args):
 def _labelled(index, config):
     """The Labelled of an index as a run has it: labels merged and dropped, or strata of the dimensions it learns."""
     from ser.shards.labelling import label_index
-    from ser.shards.targets import dimension_column, stratified
+    from ser.shards.targets import dimension_column, dimension_names, stratified
 
     if config.task.kind == 'emotion':
         return label_index(index, config.data)
-    return stratified(index, dimension_column(index, config.task.dimensions))
+    return stratified(index, dimension_column(index, dimension_names(index, config.task.dimensions)))
 
 
 def _splits(index, config, names, folds):

@@ -120,7 +120,9 @@ def report(summary):
            f'{summary.out}{official}')
     yield f'hours: {summary.seconds / 3600:.2f}'
     yield f'speakers: {_speakers(summary)}'
-    yield 'emotions: ' + ', '.join(f'{name} {count}' for name, count in summary.emotions.items())
+    unlabelled = summary.utterances - sum(summary.emotions.values())
+    without = [f'none {unlabelled} (dimensions only: train with task.kind=dimensions)'] if unlabelled else []
+    yield 'emotions: ' + ', '.join([*(f'{name} {count}' for name, count in summary.emotions.items()), *without])
     if summary.renamed:
         yield 'labels renamed: ' + ', '.join(f'{given} -> {name}' for given, name in summary.renamed)
     if summary.clipped_samples:

@@ -7,6 +7,9 @@ from ser.errors import SerError, did_you_mean, nearest
 
 CANONICAL = ('neutral', 'calm', 'happy', 'sad', 'angry', 'fear', 'disgust', 'surprise')
 
+# What recordings are rated by in numbers.
+DIMENSIONS = ('arousal', 'valence', 'dominance')
+
 # Spellings that mean the same emotion in published corpora, model cards and CSV files: the canonical ones, then others.
 ALIASES = {
     'neutral': ('neutrality', 'neu', 'neutral state'),
@@ -86,13 +89,14 @@ class Classes:
 def choose_classes(emotions, corpora, wanted='auto', merge=None, drop=()):
     """The Classes of a run.
 
-    emotions, corpora: the canonical label and the corpus (or None) of every clip. wanted: 'auto' (every label present),
+    emotions, corpora: the canonical label ('' for none) and the corpus (or None) of every clip.
+    wanted: 'auto' (every label present),
     a key of NAMED_SETS, 'shared' (labels that every corpus has), a tuple of classes, or a mapping label -> class (None
     drops). merge: label -> label, first of all. drop: labels left out whatever else is said.
     Raises SerError for a class that no clip has, a repeated one, a label that a mapping does not mention, a name in
     merge or drop that is neither known nor present, and for fewer than two classes.
     """
-    counts = Counter(emotions)
+    counts = Counter(label for label in emotions if label)
     merge = {_named(label, counts, 'data.merge'): canonical(name) for label, name in (merge or {}).items()}
     dropped = {_named(label, counts, 'data.drop') for label in drop}
     merged = {label: None if label in dropped else merge.get(label, label) for label in counts}
@@ -105,6 +109,7 @@ def choose_classes(emotions, corpora, wanted='auto', merge=None, drop=()):
         names, final = _listed(wanted, present), {}
     class_of = {label: final.get(name, name) if name is not None else None for label, name in merged.items()}
     class_of = {label: name if name in names else None for label, name in class_of.items()}
+    class_of |= {'': None} if '' in emotions else {}
     names = tuple(name for name in names if name in class_of.values())
     if len(names) < 2:
         had = ', '.join(f'{label} {counts[label]}' for label in ordered(counts)) or 'none'
@@ -125,8 +130,9 @@ def _named(label, counts, option):
 
 def _labels_by_corpus(emotions, corpora, merged):
     found = {}
-    for pair in set(zip(emotions, corpora, strict=True)):
-        found.setdefault(pair[1], set()).add(merged[pair[0]])
+    for label, corpus in dict.fromkeys(zip(emotions, corpora, strict=True)):
+        if label:
+            found.setdefault(corpus, set()).add(merged[label])
     return found
 
 
@@ -145,6 +151,9 @@ def _of_set(wanted, present, by_corpus):
                            f'two classes are needed ({each}). Bring names together with data.merge')
         return names, {}
     chosen = NAMED_SETS[wanted]
+    if not present & {*chosen.names, *chosen.merge}:
+        raise SerError(f"data.labels {wanted}: none of {', '.join(chosen.names)} is among the labels present: "
+                       f"{', '.join(ordered(present)) or 'none'}. Map them: --set 'data.labels={{LABEL: CLASS, ...}}'")
     return chosen.names, chosen.merge
 
 
@@ -165,6 +174,7 @@ def _mapped(wanted, merged, counts):
                for label, name in wanted.items()}
     missing = {name for name in merged.values() if name is not None and name not in mapping}
     if missing:
-        raise SerError(f'data.labels: says nothing of {", ".join(ordered(missing))}. Map each to a class, or to null '
-                       'to drop it')
+        turned = ' Was it turned round?' if missing & {name for name in mapping.values() if name} else ''
+        raise SerError(f'data.labels: says nothing of {", ".join(ordered(missing))}. It maps labels to classes: map '
+                       f'each to one, or to null to drop it.{turned}')
     return ordered({name for name in mapping.values() if name}), mapping

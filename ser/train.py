@@ -47,12 +47,17 @@ def main(argv=None):
         log_to_terminal(quiet=int(os.environ.get('RANK', 0)) > 0)
         # torch and friends take seconds to import: --help and a mistyped option need none of them.
         from ser.config.load import load_config
-        from ser.training.session import new_session, resume_session
+        from ser.training.run import new_run_path
 
         options = _options(args)
         if args.resume is not None:
+            from ser.training.session import resume_session
+
             return resume_session(args.resume, args.assignments, options)
         config = load_config((args.config or ('base' if args.shards else 'demo'),), args.assignments, options)
+        new_run_path(config.run, args.out)
+        from ser.training.session import new_session
+
         if args.folds or args.seeds is not None or args.leak_premium:
             return _several(args, config)
         return new_session(config, args.out, args.dry_run, offer_small=args.config is None)

@@ -65,7 +65,7 @@ def test_everything_that_can_be_missing(tmp_path):
     column = GivenProtocol(column='fold')
     refused(actors(), GivenProtocol(), "protocol 'given' needs parts")
     refused(actors(), GivenProtocol(column='a', file='b'), 'are both set')
-    refused(actors(), column, "clip 0-neutral-0 has no 'fold' in its JSON. It has: gender")
+    refused(actors(), column, "clip 0-neutral-0 has no 'fold' in its JSON. Keys with a value: gender")
     refused(by_column(lambda i: ('train', 'test')[i % 2]), column, 'no clip is in the valid part',
             'test is never reused')
     refused(by_column(lambda i: ('train', 'valid')[i % 2]), column, 'no clip is in the test part')

@@ -49,3 +49,14 @@ def test_a_class_of_another_name_does_not_take_a_dropped_label_in(tmp_path):
     labelled = label_index(index_of(tmp_path), DataConfig(labels=wanted))
     assert [row.emotion for row in labelled.index.rows] == ['calm', '', 'happy', 'happy', '', '']
     assert labelled.names == ('calm', 'happy')
+
+
+def test_a_class_that_looks_misspelt_is_noted_with_the_cure(tmp_path):
+    members = [m for i, label in enumerate(('hapyp', 'sad', 'neutrl'))
+               for m in sample(f'k{i}', i, seconds=0.05, emotion=label, raw_label=label)]
+    write_tar(tmp_path / 'a.tar', members)
+    index = build_index(DataConfig(shards=(str(tmp_path / 'a.tar'),)))
+    note = ("label 'hapyp' (1 clips) looks like 'happy' misspelt; it is a class of its own "
+            "(--set 'data.merge={hapyp: happy}' makes it happy)")
+    assert label_index(index, DataConfig(labels=('hapyp', 'sad'))).index.notes == (note,)
+    assert label_index(index, DataConfig(merge={'hapyp': 'happy'}, drop=('neutrl',))).index.notes == ()

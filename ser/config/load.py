@@ -36,7 +36,9 @@ def load_config(names=('base',), assignments=(), options=None):
         raw = _merge(raw, delta, '--set', origins)
     if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
         raw = _merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
-    if raw['task'].get('kind') == 'dimensions' and 'training.loss.kind' not in origins:
+    # A preset's loss was chosen for emotions; one that came with the task, or after it, was meant.
+    if (raw['task'].get('kind') == 'dimensions' and raw['training']['loss'].get('kind') != 'ccc'
+            and origins.get('training.loss.kind') not in ('--set', origins.get('task.kind'))):
         raw = _merge(raw, {'training': {'loss': {'kind': 'ccc'}}}, 'task.kind dimensions', origins)
     return validate(raw, origins)
 

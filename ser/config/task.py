@@ -43,8 +43,9 @@ class DimensionsTask(Section):
 
     kind: Literal['dimensions'] = 'dimensions'
     """Regression; training.loss.kind is then 'ccc'."""
-    dimensions: Names = ('arousal', 'valence', 'dominance')
-    """JSON keys that hold numbers; clips that lack any are left out and counted."""
+    dimensions: Literal['auto'] | Names = 'auto'
+    """JSON keys that hold numbers; 'auto' is those of arousal, valence and dominance that clips have. Clips that lack
+    any are left out and counted."""
 
 
 TaskConfig = Annotated[EmotionTask | DimensionsTask, Field(discriminator='kind')]

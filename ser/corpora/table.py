@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 FACTS = CorpusFacts(
     name='csv', title='Any folder with a table', licence='as the recordings\' own', language=None, homepage=None,
     speakers=None, emotions=(), utterances=None, example='path,emotion,speaker',
-    layout='metadata.csv (or one .csv, .tsv, .jsonl): columns path, emotion, speaker (optional) and any others; '
-           'paths relative to the table')
+    layout='metadata.csv (or one .csv, .tsv, .jsonl): columns path, emotion (or arousal, valence, dominance), speaker '
+           '(optional) and any others; paths relative to the table')
 
 
 def locate(given, folder):
@@ -42,7 +42,9 @@ def parse(source, corpus=FACTS.name, delimiter=None, encoding=None, **chosen):
     table = find_table(Path(source))
     names, rows = read_table(table, delimiter=delimiter, encoding=encoding)
     columns = columns_of(names, chosen, where=table.name)
-    require(columns, ('path', 'emotion'), names, where=table.name, hint=delimiter_hint(table, names, delimiter))
+    # Recordings may have numbers on dimensions and no emotion.
+    wanted = ('path',) if any(name in columns for name in ATTRIBUTES) else ('path', 'emotion')
+    require(columns, wanted, names, where=table.name, hint=delimiter_hint(table, names, delimiter))
     warned, lines, skips = set(), {}, []
     for line, row in rows:
         where = f'{table.name} line {line}'
@@ -58,7 +60,7 @@ def parse(source, corpus=FACTS.name, delimiter=None, encoding=None, **chosen):
 
 
 def _utterance(row, columns, folder, where, corpus):
-    given, raw = clean(row.get(columns['path'])), clean(row.get(columns['emotion']))
+    given, raw = clean(row.get(columns['path'])), clean(row.get(columns.get('emotion')))
     if given is None:
         return Skip(where, 'no path in its row')
     if not isinstance(given, str):
@@ -66,13 +68,13 @@ def _utterance(row, columns, folder, where, corpus):
     if isinstance(raw, dict | list):
         raise SerError(f"{where}: column '{columns['emotion']}' must hold one label, not {raw!r}")
     path, relative = locate(given, folder)
-    if raw is None:
+    fields, extra = fields_and_extra(row, columns, where)
+    if raw is None and not any(extra.get(name) is not None for name in ATTRIBUTES):
         return Skip(relative, 'no emotion label')
     if not path.is_file():
         return Skip(relative, 'missing file', where, bad=True)
-    fields, extra = fields_and_extra(row, columns, where)
-    return Utterance(path=path, relative=relative, corpus=corpus, emotion=canonical(raw), raw_label=str(raw),
-                     extra=extra, **fields)
+    return Utterance(path=path, relative=relative, corpus=corpus, emotion='' if raw is None else canonical(raw),
+                     raw_label='' if raw is None else str(raw), extra=extra, **fields)
 
 
 def _unusable(table, skips):
@@ -96,7 +98,7 @@ def _warn_of_slip(found, where, warned):
     if found.emotion in warned:
         return
     warned.add(found.emotion)
-    guess = misspelt(found.raw_label)
+    guess = misspelt(found.raw_label) if found.raw_label else None
     if guess:
         log.warning("%s: the label '%s' is kept as a class of its own; was '%s' meant?", where, found.raw_label, guess)
 

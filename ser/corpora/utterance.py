@@ -18,7 +18,7 @@ class Utterance:
     """Path relative to the source folder, with forward slashes; the key is made from it."""
     corpus: str
     emotion: str
-    """Canonical where an alias is known (ser.labels)."""
+    """Canonical where an alias is known (ser.labels); '' for a recording that only has dimensions."""
     raw_label: str
     """The label in the corpus's own words."""
     speaker: str | None = None

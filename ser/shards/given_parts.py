@@ -59,8 +59,9 @@ def _from_column(index, rows, column):
     for row in rows:
         metadata = index.rows[row].metadata
         if metadata.get(column) is None:
+            known = [str(key) for key, value in metadata.items() if value is not None]
             raise SerError(f"protocol.column: clip {index.rows[row].key} has no '{column}' in its JSON. "
-                           f'It has: {", ".join(sorted(map(str, metadata))) or "nothing"}')
+                           f'Keys with a value: {", ".join(sorted(known)) or "none"}')
         values.append(metadata[column])
     return values
 

@@ -11,7 +11,7 @@ from sys import intern
 
 from ser.errors import SerError
 from ser.files import natural
-from ser.labels import canonical, misspelt
+from ser.labels import canonical
 from ser.shards.index_cache import cached_scan
 from ser.shards.paths import expand_sets
 from ser.shards.publish import MANIFEST
@@ -42,7 +42,7 @@ class Shard:
 class Row:
     """A sample: the span of its audio member in a shard (bytes), its label and what is known about it.
 
-    shard: number in Index.shards. suffix: such as '.flac'. emotion: canonical where an alias is known.
+    shard: number in Index.shards. suffix: such as '.flac'. emotion: canonical where an alias is known, '' for none.
     sample_rate (Hz), frames: from the JSON where present. audio_sha256: of the encoded member, hex; the builder's
     record where there is one, else that of the indexing pass. metadata: the JSON object. set_name: its shard's.
     """
@@ -140,7 +140,7 @@ def build_index(data):
         ignored.update(scan.ignored)
         rows += [_row(sample, number, shard, (source, data.classes, ignored)) for sample in scan.samples]
     _refuse_repeats(shards, rows)
-    return Index(shards, tuple(rows), ignored, (*notes, *_set_notes(rows), *_label_notes(rows)))
+    return Index(shards, tuple(rows), ignored, (*notes, *_set_notes(rows)))
 
 
 def named_shards(data):
@@ -178,7 +178,8 @@ def _row(sample, number, shard, settings):
         raise SerError(f'{shard.path}: sample {sample.key!r}: {error}') from None
     ignored.update(f'text members (.{suffix})' for suffix in unused)
     said = metadata.get('raw_label')
-    return Row(sample.key, number, sample.offset, sample.size, intern(sample.suffix), intern(canonical(raw)),
+    emotion = intern(canonical(raw) if raw else '')
+    return Row(sample.key, number, sample.offset, sample.size, intern(sample.suffix), emotion,
                said if isinstance(said, str) else raw, speaker, shard.part, _count(metadata, 'sample_rate'),
                _count(metadata, 'frames'), _audio_sha256(sample), metadata, shard.set_name)
 
@@ -271,12 +272,3 @@ def _set_notes(rows):
     for origin, names in sorted(origins.items()):
         if len(names) > 1:
             yield f"corpus '{origin}' is in several sets ({', '.join(sorted(names))}), perhaps with the same speakers"
-
-
-def _label_notes(rows):
-    counts = Counter(row.emotion for row in rows)
-    for label in sorted(counts):
-        meant = misspelt(label)
-        if meant:
-            yield (f"label '{label}' ({counts[label]} clips) looks like '{meant}' misspelt; "
-                   'it is a class of its own')

@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
-from ser.labels import NAMED_SETS, canonical, choose_classes
+from ser.labels import NAMED_SETS, canonical, choose_classes, misspelt
 from ser.shards.index import Index
 
 
@@ -47,8 +47,9 @@ def label_index(index, data, names=None):
         names, class_of = classes.names, classes.class_of
     else:
         class_of = known_classes(emotions, names, data)
-    return Labelled(_renamed(index, class_of), names,
-                    Counter(label for label in emotions if class_of[label] is None), class_of, index.digest)
+    return Labelled(_noted(_renamed(index, class_of), names), names,
+                    Counter(label or 'without a label' for label in emotions if class_of[label] is None), class_of,
+                    index.digest)
 
 
 def known_classes(emotions, names, data):
@@ -78,3 +79,12 @@ def _renamed(index, class_of):
     rows = tuple(row if row.emotion == class_of[row.emotion] else
                  dataclasses.replace(row, emotion=class_of[row.emotion] or '') for row in index.rows)
     return dataclasses.replace(index, rows=rows)
+
+
+def _noted(index, names):
+    """The index with a note for each class that looks like a slip of the pen; the index itself where none does."""
+    counts = Counter(row.emotion for row in index.rows)
+    notes = [f"label '{name}' ({counts[name]} clips) looks like '{misspelt(name)}' misspelt; it is a class of its own "
+             f"(--set 'data.merge={{{name}: {misspelt(name)}}}' makes it {misspelt(name)})"
+             for name in names if counts[name] and misspelt(name)]
+    return dataclasses.replace(index, notes=(*index.notes, *notes)) if notes else index

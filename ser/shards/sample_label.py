@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ser.errors import SerError
-from ser.labels import canonical
+from ser.labels import DIMENSIONS, canonical
 
 MAX_LABEL_CHARACTERS = 100
 _INTEGER = re.compile(r'^[+-]?\d+$')
@@ -46,7 +46,8 @@ def find_label(sample, source, classes=()):
     """(raw label, unused text suffixes) of a RawSample.
 
     source: a LabelSource. classes: names of integers, in index order. In 'auto' every label present must agree:
-    JSON `emotion` and `label`, `.cls`, `.txt`; beside another label, a `.txt` of several words is a transcript.
+    JSON `emotion` and `label`, `.cls`, `.txt`; beside another label, a `.txt` of several words is a transcript. One with
+    numbers on dimensions needs no label: then it is ''.
     Raises SerError, without shard and key, for a label that is missing, malformed, unnamed or contradictory.
     """
     if source.suffix is not None:
@@ -55,6 +56,8 @@ def find_label(sample, source, classes=()):
             raise SerError(f'no label at {where}. Say where it is: --set data.label=SUFFIX or json.KEY')
         return _name(where, value, classes), ()
     found, unused = _candidates(sample)
+    if not found and any(isinstance(sample.metadata.get(name), (int, float)) for name in DIMENSIONS):
+        return '', unused
     if not found:
         raise SerError("no label: neither 'emotion' nor 'label' in its JSON, no .cls and no .txt. "
                        'Say where it is: --set data.label=SUFFIX or json.KEY')

@@ -8,7 +8,7 @@ import numpy as np
 
 from ser.errors import SerError, did_you_mean
 from ser.files import natural
-from ser.labels import canonical
+from ser.labels import DIMENSIONS, canonical
 from ser.shards.labelling import Labelled
 
 UNKNOWN = -1
@@ -90,6 +90,20 @@ def with_votes(index):
     return sum(1 for row in index.rows if any(_votes(row).values()))
 
 
+def dimension_names(index, wanted):
+    """The JSON keys of a DimensionsTask: `wanted`, or for 'auto' those of DIMENSIONS that any row has a number for.
+
+    Raises SerError when none has.
+    """
+    if wanted != 'auto':
+        return wanted
+    names = tuple(name for name in DIMENSIONS if any(_is_number(row.metadata.get(name)) for row in index.rows))
+    if not names:
+        raise SerError(f"task.dimensions: no clip has a number for {', '.join(DIMENSIONS)}. Keys with numbers: "
+                       f'{", ".join(_numeric_keys(index)) or "none"}; name those to learn: --set task.dimensions=[...]')
+    return names
+
+
 def dimension_column(index, names):
     """float32 (N, D): each row's numbers under the JSON keys `names`, NaN where one is unknown.
 
@@ -106,10 +120,15 @@ def dimension_column(index, names):
             column[place, i] = value
     for i, name in enumerate(names):
         if not np.isfinite(column[:, i]).any():
-            known = sorted({found for row in index.rows for found, value in row.metadata.items() if _is_number(value)})
+            known = _numeric_keys(index)
             raise SerError(f"task.dimensions: no clip has a number under the JSON key '{name}'. Keys with numbers: "
                            f'{", ".join(known) or "none"}.{did_you_mean(name, known)}')
     return column
+
+
+def _numeric_keys(index):
+    return sorted({key for row in index.rows for key, value in row.metadata.items()
+                   if _is_number(value) and key not in ('sample_rate', 'frames')})
 
 
 def _is_number(value):

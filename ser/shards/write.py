@@ -145,6 +145,7 @@ def sample_metadata(utterance, encoded):
     """The sample's JSON object, in its fixed key order, extra keys sorted after."""
     fixed = {name: getattr(utterance, name) for name in (
         'corpus', 'speaker', 'emotion', 'raw_label', 'language', 'gender', 'session', 'text_id', 'intensity')}
+    fixed.update({name: fixed[name] or None for name in ('emotion', 'raw_label')})
     fixed.update(sample_rate=encoded.sample_rate, frames=encoded.frames, sha256=encoded.sha256)
     return {**fixed, **dict(sorted(utterance.extra.items()))}
 
@@ -194,7 +195,7 @@ class ShardSet:
 def _summary(corpus, out, shards, skips):
     metadata = [line['metadata'] for line in shards.lines]
     speakers = Counter(item['speaker'] for item in metadata if item['speaker'] is not None)
-    emotions = Counter(item['emotion'] for item in metadata)
+    emotions = Counter(item['emotion'] for item in metadata if item['emotion'])
     return Summary(
         corpus=corpus, out=out, shards=tuple(shard['name'] for shard in shards.shards), utterances=len(metadata),
         seconds=round(sum(item['frames'] / item['sample_rate'] for item in metadata), 3),
@@ -204,7 +205,7 @@ def _summary(corpus, out, shards, skips):
         clipped_samples=shards.clipped.total(), clipped_files=len(shards.clipped),
         official=CORPORA[corpus].facts.utterances,
         renamed=tuple(sorted({(item['raw_label'].strip(), item['emotion']) for item in metadata
-                              if item['raw_label'].strip().lower() != item['emotion']})))
+                              if item['emotion'] and item['raw_label'].strip().lower() != item['emotion']})))
 
 
 def _write_index(folder, shards, summary, settings):

@@ -16,6 +16,7 @@ from ser.shards.targets import (
     auxiliary_column,
     auxiliary_values,
     dimension_column,
+    dimension_names,
     stratified,
     vote_column,
     voted_labels,
@@ -95,7 +96,7 @@ def labelled_for(index, config):
         raise SerError(f"training.loss.kind '{loss}' does not go with task.kind '{task.kind}'. It takes {wanted}")
     if task.kind == 'emotion':
         return label_index(index, config.data)
-    return stratified(index, dimension_column(index, task.dimensions))
+    return stratified(index, dimension_column(index, dimension_names(index, task.dimensions)))
 
 
 def make_task(labelled, config, train_rows):
@@ -105,9 +106,10 @@ def make_task(labelled, config, train_rows):
     """
     index, task = labelled.index, config.task
     if task.kind == 'dimensions':
-        column = dimension_column(index, task.dimensions)
+        names = dimension_names(index, task.dimensions)
+        column = dimension_column(index, names)
         values = column[train_rows].astype(np.float64)
-        head = Head('dimensions', task.dimensions, _scale(values, task.dimensions))
+        head = Head('dimensions', names, _scale(values, names))
         unit = tuple(zip(values.min(0).tolist(), values.max(0).tolist(), strict=True))
         return Task(task, (head,), STRATA, {'dimensions': column}, unit)
     main, columns = 'emotion', {}
