@@ -89,10 +89,9 @@ class Classes:
 def choose_classes(emotions, corpora, wanted='auto', merge=None, drop=()):
     """The Classes of a run.
 
-    emotions, corpora: the canonical label ('' for none) and the corpus (or None) of every clip.
-    wanted: 'auto' (every label present),
-    a key of NAMED_SETS, 'shared' (labels that every corpus has), a tuple of classes, or a mapping label -> class (None
-    drops). merge: label -> label, first of all. drop: labels left out whatever else is said.
+    emotions, corpora: the canonical label ('' for none) and the corpus (or None) of every clip. wanted: 'auto' (every
+    label present), a key of NAMED_SETS, 'shared' (labels that every corpus has), a tuple of classes, or a mapping
+    label -> class (None drops). merge: label -> label, first of all. drop: labels left out whatever else is said.
     Raises SerError for a class that no clip has, a repeated one, a label that a mapping does not mention, a name in
     merge or drop that is neither known nor present, and for fewer than two classes.
     """
@@ -114,8 +113,10 @@ def choose_classes(emotions, corpora, wanted='auto', merge=None, drop=()):
     if len(names) < 2:
         had = ', '.join(f'{label} {counts[label]}' for label in ordered(counts)) or 'none'
         what = f'only one class ({names[0]})' if names else 'no class is left'
-        raise SerError(f'{what} among {counts.total()} clips: at least two are needed to train a classifier. '
-                       f'Labels present: {had}')
+        bare = emotions.count('')
+        numbers = f'. {bare} have no label: numbers are learnt with --set task.kind=dimensions' if bare else ''
+        raise SerError(f'{what} among {len(emotions)} clips: at least two are needed to train a classifier. '
+                       f'Labels present: {had}{numbers}')
     return Classes(names, class_of)
 
 

@@ -13,7 +13,7 @@ from ser.evaluation.ablation_table import (
 )
 
 METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'wa': 0.55, 'interval_method': 'two-stage bootstrap', 'chance': 0.25,
-           'protocol': 'speaker: 3/1/1 speakers', 'notes': ['a note']}
+           'covers_new_speakers': True, 'protocol': 'speaker: 3/1/1 speakers', 'notes': ['a note']}
 
 
 def done(name, valid_ua, valid_loss, ua=0.5):

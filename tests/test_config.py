@@ -140,6 +140,17 @@ BAD_VALUES = [
 ]
 
 
+def test_the_loss_follows_the_task_unless_it_was_chosen_with_it(tmp_path):
+    dimensions = 'task.kind=dimensions'
+    # A preset's loss is for emotions.
+    assert load_config(('maxmvit-tiny',), [dimensions]).training.loss.kind == 'ccc'
+    assert load_config(('maxmvit-tiny',), [dimensions, 'training.loss.mse_weight=0.5']).training.loss.mse_weight == 0.5
+    assert load_config(('base',), [dimensions, 'training.loss.kind=focal']).training.loss.kind == 'focal'
+    (tmp_path / 'own.yaml').write_text('task: {kind: dimensions}\ntraining: {loss: {kind: focal}}\n')
+    assert load_config((str(tmp_path / 'own.yaml'),)).training.loss.kind == 'focal'
+    assert load_config(('maxmvit-tiny',)).training.loss.kind == 'cross_entropy'
+
+
 def test_a_kind_that_is_called_as_a_key_of_its_own_does_not_hide_the_key():
     with pytest.raises(SerError, match=r"unknown key 'training\.optimizer\.lr'.*Allowed: kind, parts, rest"):
         load_config(('maxmvit-paper',), ['training.optimizer.lr=0.1'])

@@ -60,3 +60,14 @@ def test_a_class_that_looks_misspelt_is_noted_with_the_cure(tmp_path):
             "(--set 'data.merge={hapyp: happy}' makes it happy)")
     assert label_index(index, DataConfig(labels=('hapyp', 'sad'))).index.notes == (note,)
     assert label_index(index, DataConfig(merge={'hapyp': 'happy'}, drop=('neutrl',))).index.notes == ()
+
+
+def test_clips_without_a_label_are_in_no_class(tmp_path):
+    members = [m for i, label in enumerate(('happy', 'sad', None, None))
+               for m in sample(f'k{i}', i, seconds=0.05, emotion=label, raw_label=label, arousal=float(i))]
+    write_tar(tmp_path / 'a.tar', members)
+    index = build_index(DataConfig(shards=(str(tmp_path / 'a.tar'),)))
+    for data in (DataConfig(), DataConfig(labels='all8'), DataConfig(labels={'happy': 'x', 'sad': 'y'})):
+        labelled = label_index(index, data)
+        assert labelled.rows() == [0, 1] and list(labelled.left_out()) == ['2 clips without a label']
+    assert label_index(index, DataConfig(), names=('happy', 'sad')).rows() == [0, 1]

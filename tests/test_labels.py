@@ -91,6 +91,8 @@ def test_a_mapping_names_every_label_and_null_drops():
     ({'wanted': {'neutral': 'x', 'happy': 'y'}}, 'data.labels: says nothing of calm, sad, excited, zeal'),
     ({'wanted': dict.fromkeys(LABELS)}, 'no class is left among 7 clips: at least two'),
     ({'wanted': dict.fromkeys(LABELS, ' ')}, 'empty emotion label'),
+    ({'wanted': {'x': 'neutral', 'zeal': 'happy'}}, "no clip is labelled 'x'"),
+    ({'wanted': {'zeal': 'happy', 'sad': 'excited'}}, 'says nothing of .* or to null to drop it. Was it turned round'),
     ({'wanted': {'neutrl': 'x'}}, "data.labels: no clip is labelled 'neutrl'.*Did you mean 'neutral'"),
     ({'merge': {'clam': 'neutral'}}, "data.merge: no clip is labelled 'clam'.*Did you mean 'calm'"),
     ({'drop': ('zael',)}, "data.drop: no clip is labelled 'zael'.*Did you mean 'zeal'"),
@@ -104,3 +106,8 @@ def test_what_does_not_fit_is_refused_in_one_line(options, message):
 def test_shared_labels_need_several_corpora():
     with pytest.raises(SerError, match=r'there is only one \(ravdess\)'):
         choose_classes(['happy', 'sad'], ['ravdess'] * 2, 'shared')
+
+
+def test_a_named_set_of_which_nothing_is_present_says_how_to_map():
+    with pytest.raises(SerError, match=r"data.labels six: none of neutral, .* labels present: kolera, ĝoja. Map them"):
+        choose_classes(['kolera', 'ĝoja'], [None] * 2, 'six')

@@ -10,7 +10,8 @@ from ser.evaluation import matrix_plot
 from ser.evaluation.matrix_plot import plot_matrix
 from ser.inference.matrix_cells import DONE, FAILED, Cell
 
-METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'n': 12345, 'speaker_disjoint': True}
+METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'n': 12345, 'speaker_disjoint': True,
+           'covers_new_speakers': True}
 
 
 def plan(columns, rows=None, names='abcd'):
@@ -74,3 +75,12 @@ def test_long_names_and_many_rows_fit(monkeypatch, tmp_path):
     figure, _ = drawn(monkeypatch, tmp_path, of, filled(of))
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert isinstance(figure, Figure) and all(len(text) <= 22 for text in shown) and len(set(shown)) == 4
+
+
+def test_an_interval_that_does_not_cover_new_speakers_is_marked(monkeypatch, tmp_path):
+    of = plan(['one', 'two'])
+    cells = filled(of)
+    cells[1].metrics['covers_new_speakers'] = False
+    figure, texts = drawn(monkeypatch, tmp_path, of, cells)
+    assert texts.count('[40.0, 60.0]*') == 1 and texts.count('[40.0, 60.0]') == 3
+    assert figure.get_suptitle().endswith('own held-out speakers; * does not cover new speakers')

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from ser.evaluation.matrix_table import COLUMNS, cell_card, csv_rows, matrix_card, summary_line, table_row
 from ser.inference.matrix_cells import DONE, FAILED, Cell
 
-METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'wa': 0.55, 'macro_f1': 0.45, 'n': 30, 'n_speakers': 6, 'chance': 0.5,
-           'protocol': 'speaker', 'speaker_disjoint': True, 'synthetic': False, 'notes': [],
+METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'wa': 0.55, 'macro_f1': 0.45, 'n': 30, 'n_speakers': 6,
+           'chance': 0.5, 'covers_new_speakers': True, 'protocol': 'speaker', 'speaker_disjoint': True,
+           'synthetic': False, 'notes': [],
            'interval_method': 'two-stage bootstrap'}
 PLAN = SimpleNamespace(protocol='cross', names=('happy', 'sad'), sets={'a': None, 'b': None},
                        rows=(SimpleNamespace(name='a'), SimpleNamespace(name='b')))
@@ -70,3 +71,10 @@ def test_a_cell_has_a_card_of_its_own():
                          'per_class': {'happy': scores, 'sad': scores}, 'protocol_kind': 'speaker', 'best_epoch': 2}
     card = cell_card(metrics, 'a', 'b')
     assert card.startswith('# a on b\n') and '| happy | 50.0 % |' in card and '## Protocol' in card
+
+
+def test_an_interval_that_does_not_cover_new_speakers_is_marked_and_explained():
+    cells = [cell('a', 'a', covers_new_speakers=False), cell('a', 'b'), cell('b', 'a'), cell('b', 'b')]
+    text = matrix_card(PLAN, cells, {})
+    assert '**50.0 [40.0, 60.0]\\*** |' in text and text.count('\\*') == 2
+    assert '- \\*: too few speakers were tested to resample them' in text

@@ -74,3 +74,13 @@ def test_a_chosen_place_is_the_only_one_read():
             find_label(sample, parse_label_option(option), CLASSES)
     with pytest.raises(SerError, match='too long for a label or not UTF-8'):
         find_label(raw(emo=None), parse_label_option('emo'))
+
+
+def test_a_sample_with_numbers_on_dimensions_needs_no_label():
+    assert find_label(raw({'arousal': 2, 'valence': None}), AUTO) == ('', ())
+    assert find_label(raw({'arousal': 2, 'emotion': 'joy'}), AUTO)[0] == 'joy'
+    for metadata in ({'arousal': None}, {'loudness': 2}):
+        with pytest.raises(SerError, match='no label'):
+            find_label(raw(metadata), AUTO)
+    with pytest.raises(SerError, match='no label at json:mood'):
+        find_label(raw({'arousal': 2}), LabelSource('json', ('mood',)))

@@ -214,3 +214,20 @@ def test_json_lines_have_a_name_of_their_own(tmp_path):
 def test_many_rows_without_a_label_are_counted_by_reason(tmp_path):
     _, skips = read_corpus('csv', folder(tmp_path, 'path,emotion\na.wav,\nsub/b.wav,\na.wav,sad\n'))
     assert [skip.reason for skip in skips] == ['no emotion label'] * 2
+
+
+def test_recordings_may_have_numbers_and_no_emotion(tmp_path, caplog):
+    first, second = parse(folder(tmp_path, 'path,speaker,Arousal,valence\na.wav,7,2.5,\nsub/b.wav,8,,1\n'))
+    assert (first.emotion, first.raw_label, first.speaker) == ('', '', '7')
+    assert [found.extra for found in (first, second)] == [{'arousal': 2.5, 'valence': None},
+                                                          {'arousal': None, 'valence': 1.0}]
+    assert not caplog.records
+
+
+def test_a_row_with_neither_emotion_nor_number_is_counted(tmp_path):
+    rows = 'path,emotion,arousal\na.wav,,3\nsub/b.wav,,\n'
+    first, second = parse(folder(tmp_path, rows))
+    assert (first.emotion, first.extra) == ('', {'arousal': 3.0})
+    assert second == Skip('sub/b.wav', 'no emotion label')
+    with pytest.raises(SerError, match='no emotion column among path, note'):
+        list(parse(folder(tmp_path / 'other', 'path,note\na.wav,x\n')))

@@ -13,6 +13,7 @@ from ser.shards.targets import (
     auxiliary_column,
     auxiliary_values,
     dimension_column,
+    dimension_names,
     stratified,
     vote_column,
     with_votes,
@@ -106,3 +107,11 @@ def test_a_value_that_json_cannot_hold_is_no_number():
     from ser.shards.targets import _is_number
 
     assert not any(map(_is_number, (math.nan, math.inf, True, '1', None))) and _is_number(0)
+
+
+def test_the_dimensions_are_those_that_clips_have(tmp_path):
+    index = index_of(tmp_path, [clip(arousal=1.0, dominance=None), clip(valence=2, pitch=3.0)])
+    assert dimension_names(index, 'auto') == ('arousal', 'valence') and dimension_names(index, ('pitch',)) == ('pitch',)
+    index = index_of(tmp_path, [clip(pitch=1.0)])
+    with pytest.raises(SerError, match='no clip has a number for arousal, valence, .* Keys with numbers: pitch;'):
+        dimension_names(index, 'auto')

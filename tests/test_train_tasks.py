@@ -105,3 +105,19 @@ def test_files_of_further_heads_that_say_nothing_are_refused(shards, tmp_path, c
     capsys.readouterr()
     assert main(['predict', str(clip), '--model', str(tmp_path / 'broken')]) == 2
     assert "auxiliary.json: 'gender' must be a list of at least two values" in capsys.readouterr().err
+
+
+def test_recordings_with_numbers_alone_from_their_table_to_a_run(tmp_path, capsys):
+    lines = ['path,speaker,arousal,valence']
+    for number in range(48):
+        name = f'{number:02d}.flac'
+        (tmp_path / name).write_bytes(sample(f'k{number}', number)[0][1])
+        lines.append(f'{name},s{number // 6},{number % 5},{number % 7 / 2}')
+    (tmp_path / 'table.csv').write_text('\n'.join(lines))
+    assert main(['shards', 'csv', str(tmp_path), str(tmp_path / 'shards'), '--jobs', '1']) == 0
+    assert 'emotions: none 48 (dimensions only: train with task.kind=dimensions)' in capsys.readouterr().out
+    assert train(tmp_path / 'shards', tmp_path / 'run', 'task.kind=dimensions') == 0
+    assert json.loads((tmp_path / 'run' / 'labels.json').read_text()) == ['arousal', 'valence']
+    capsys.readouterr()
+    assert train(tmp_path / 'shards', tmp_path / 'other') == 2
+    assert '48 have no label: numbers are learnt with --set task.kind=dimensions' in capsys.readouterr().err

@@ -28,19 +28,26 @@ def load_config(names=('base',), assignments=(), options=None):
     # Options first: `--protocol speaker-kfold --set protocol.folds=3` sets a key of the kind just chosen.
     for option, (dotted, value) in (options or {}).items():
         raw = _merge(raw, _nested(dotted, value), option, origins)
+    given, raw = raw, _assigned(raw, assignments, options, origins)
+    # A preset's loss was chosen for emotions; one that came with the task, or after it, was meant.
+    if (raw['task'].get('kind') == 'dimensions' and raw['training']['loss'].get('kind') != 'ccc'
+            and origins.get('training.loss.kind') not in ('--set', origins.get('task.kind'))):
+        given = _merge(given, {'training': {'loss': {'kind': 'ccc'}}}, 'task.kind dimensions', origins)
+        raw = _assigned(given, assignments, options, origins)
+    if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
+        raw = _merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
+    return validate(raw, origins)
+
+
+def _assigned(raw, assignments, options, origins):
+    """`raw` with every --set. Raises SerError for one that contradicts an option."""
     for text in assignments:
         delta, dotted = assignment(text)
         for option, (sugared, value) in (options or {}).items():
             if dotted == sugared and _value_at(delta, dotted) != value:
                 raise SerError(f'{option} {_shown(value)} and --set {text} contradict each other: give one of them')
         raw = _merge(raw, delta, '--set', origins)
-    if (raw['data'].get('valid_shards') or raw['data'].get('test_shards')) and 'protocol.kind' not in origins:
-        raw = _merge(raw, {'protocol': {'kind': 'given'}}, 'shards per part', origins)
-    # A preset's loss was chosen for emotions; one that came with the task, or after it, was meant.
-    if (raw['task'].get('kind') == 'dimensions' and raw['training']['loss'].get('kind') != 'ccc'
-            and origins.get('training.loss.kind') not in ('--set', origins.get('task.kind'))):
-        raw = _merge(raw, {'training': {'loss': {'kind': 'ccc'}}}, 'task.kind dimensions', origins)
-    return validate(raw, origins)
+    return raw
 
 
 def _merge(raw, delta, source, origins):

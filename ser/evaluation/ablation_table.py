@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
+from ser.evaluation.tables import counted, markdown_table, marked_ua, percent, percent_with_interval
 
 COLUMNS = ('rank', 'variant', 'valid_ua', 'valid_loss', 'test_ua', 'test_ua_low', 'test_ua_high', 'test_wa',
            'parameters', 'gmac', 'clips_per_second', 'seconds', 'best_epoch', 'epochs', 'status', 'reason')
@@ -86,7 +86,7 @@ def _row(rank, one):
     if one.status != DONE:
         return [None, one.name, *[None] * 9, one.status]
     return [rank, one.name, percent(one.valid_ua), f'{one.valid_loss:.4f}',
-            percent_with_interval(one.metrics['ua'], one.metrics['ua_interval']), percent(one.metrics['wa']),
+            marked_ua(one.metrics), percent(one.metrics['wa']),
             f'{one.parameters:,}', f'{one.gmac:.3g}', f'{one.clips_per_second:.3g}', f'{one.seconds:.1f}',
             f'{one.best_epoch} of {one.epochs}', one.status]
 
@@ -98,6 +98,8 @@ def _remarks(done, alike):
            'close ones with other seeds before telling them apart.')
     if done:
         yield f"Intervals of test UA: {done[0].metrics['interval_method']}."
+        if not done[0].metrics['covers_new_speakers']:
+            yield '* after an interval: it does not cover new speakers.'
         yield f"Chance: {percent(done[0].metrics['chance'])}."
     yield ('Parameters: of the whole model, fixed ones included. GMAC: multiply-accumulates (1e9) of the network for '
            'one clip, without the front end. Clips/s and seconds: training steps alone, without validation and test.')

@@ -2,6 +2,7 @@
 
 import shlex
 
+from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.auxiliary import auxiliary_lines
 from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows, score_line
@@ -50,6 +51,7 @@ def model_card(metrics, config, run_name):
         '## Protocol', '',
         *protocol_lines(metrics), '',
         '![Clips per class and part](class_distribution.png)', '',
+        *audit_lines(metrics),
         '## Use', '',
         f'From the folder that holds `{run_name}`:', '',
         f'    ser predict CLIP.wav --model {shlex.quote(run_name)}', '',

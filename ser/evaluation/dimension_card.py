@@ -2,6 +2,7 @@
 
 import shlex
 
+from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.card import protocol_lines, system_words
 from ser.evaluation.dimension_words import TABLE_ALIGN, TABLE_HEADER, fold_words, table_rows, two_digits, with_interval
 from ser.evaluation.summary import score_line
@@ -39,6 +40,7 @@ def model_card(metrics, config, task, run_name):
         'Mean and standard deviation are those of the training part, in the units of the labels; predictions come in '
         'the same units and may lie beyond the labels.', '',
         '## Protocol', '', *protocol_lines(metrics), '',
+        *audit_lines(metrics),
         '## Use', '',
         f'From the folder that holds `{run_name}`:', '',
         f'    ser predict CLIP.wav --model {shlex.quote(run_name)}', '',

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ser.evaluation.audit_words import audit_of
 from ser.evaluation.dimension_card import folds_card, model_card
 from ser.evaluation.dimension_files import KIND, read_task, read_test_part
 from ser.evaluation.dimension_metrics import CHANCE, ccc_intervals, dimension_scores, is_constant
@@ -65,6 +66,7 @@ def evaluate_run(run, evaluation):
     config, task, history = read_config(run), read_task(run), read_history(run)
     predictions, facts, _ = read_test_part(run, task['names'])
     metrics = score(predictions, facts, evaluation)
+    metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
     dependent = ' (speaker-dependent)' if facts.speaker_disjoint is False else ''
     plot_curves(history, run / 'curves.png', f'Learning curves{dependent}')
     write_scores(run, metrics, predictions, 'Test', model_card(metrics, config, task, run.resolve().name))

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from ser.evaluation.plots import new_figure, save, shortened
-from ser.evaluation.tables import percent
+from ser.evaluation.tables import CLIPS_ONLY, percent
 
 CELL_INCHES = (1.08, 0.82)
 _LONGEST = 22
@@ -38,7 +38,7 @@ def plot_matrix(plan, cells, path):
     _label(axes, *labels)
     _bar(figure, axes, image, chance, len(columns))
     figure.suptitle(f'UA across corpora: {len(plan.names)} classes, chance {percent(chance)}\n'
-                    'outlined: own held-out speakers', fontsize=10, parse_math=False)
+                    f'outlined: own held-out speakers{_legend(cells)}', fontsize=10, parse_math=False)
     save(figure, path)
 
 
@@ -46,8 +46,10 @@ def _draw_cell(axes, i, j, cell, chance):
     if cell.metrics:
         low, high = cell.metrics['ua_interval']
         colour = 'white' if (cell.metrics['ua'] - chance) / (1 - chance) > 0.55 else '#1A1A1A'
-        lines = ((-0.2, percent(cell.metrics['ua']), 9.5, 'bold'), (0.1, f'[{100 * low:.1f}, {100 * high:.1f}]', 7.5,
-                 'normal'), (0.34, _clips(cell.metrics), 6.5, 'normal'))
+        mark = '' if cell.metrics['covers_new_speakers'] else CLIPS_ONLY
+        interval = f'[{100 * low:.1f}, {100 * high:.1f}]{mark}'
+        lines = ((-0.2, percent(cell.metrics['ua']), 9.5, 'bold'), (0.1, interval, 7.5, 'normal'),
+                 (0.34, _clips(cell.metrics), 6.5, 'normal'))
         for shift, text, size, weight in lines:
             axes.text(j, i + shift, text, ha='center', va='center', color=colour, fontsize=size, fontweight=weight)
     else:
@@ -58,6 +60,11 @@ def _draw_cell(axes, i, j, cell, chance):
                   bbox={'facecolor': '#F4F4F4', 'edgecolor': 'none', 'pad': 2})
     if cell.in_domain:
         axes.add_patch(Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor='#D55E00', linewidth=2))
+
+
+def _legend(cells):
+    alone = any(cell.metrics and not cell.metrics['covers_new_speakers'] for cell in cells)
+    return f'; {CLIPS_ONLY} does not cover new speakers' if alone else ''
 
 
 def _clips(metrics):

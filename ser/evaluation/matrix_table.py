@@ -2,7 +2,7 @@
 
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
-from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
+from ser.evaluation.tables import CLIPS_ONLY, counted, markdown_table, marked_ua, percent, percent_with_interval
 
 COLUMNS = ('train', 'test', 'in_domain', 'n', 'n_speakers', 'ua', 'ua_low', 'ua_high', 'wa', 'macro_f1', 'chance',
            'classes', 'protocol', 'speaker_disjoint', 'seconds', 'status')
@@ -69,7 +69,7 @@ def matrix_card(plan, cells, failures):
 def _shown(cell):
     if not cell.metrics:
         return cell.status
-    score = percent_with_interval(cell.metrics['ua'], cell.metrics['ua_interval']).replace(' %', '')
+    score = marked_ua(cell.metrics).replace(' %', '').replace(CLIPS_ONLY, '\\*')
     heard = '' if cell.metrics['speaker_disjoint'] else ' (!)'
     return f'**{score}**{heard}' if cell.in_domain else f'{score}{heard}'
 
@@ -80,6 +80,8 @@ def caveats(plan, done):
            'tested, so cells of one column need not have the same clips.')
     yield ('Each row is one training with one seed. The intervals cover the tested clips and speakers, not another '
            'training.')
+    if not all(cell.metrics['covers_new_speakers'] for cell in done):
+        yield '\\*: too few speakers were tested to resample them, so the interval does not cover new speakers.'
     if any(cell.metrics['speaker_disjoint'] is not True for cell in done):
         yield '(!): tested clips or speakers were heard in training, or nobody can tell; see the notes.'
     if any(abs(cell.metrics['chance'] - 1 / len(plan.names)) > 1e-9 for cell in done):

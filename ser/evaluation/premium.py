@@ -85,7 +85,7 @@ def _card(facts, scored, name):
         f'# {name}: the leak premium', '',
         'One config, trained twice: once on unseen speakers, once on clips drawn at random, whoever speaks. The two '
         'scores answer different questions and are never one column of a table of systems.', '',
-        *markdown_table(('run', 'protocol', 'test speakers trained on', 'UA', 'WA', 'notes'), rows, 'llrrrl'), '',
+        *markdown_table(('run', 'protocol', 'test clips of trained speakers', 'UA', 'WA', 'notes'), rows, 'llrrrl'), '',
         f"**Leak premium: UA {_points(facts, 'ua')}, WA {_points(facts, 'wa')}.** {facts['sentence']}", '',
         'The third column is the share of the test clips whose speaker is among the training clips. '
         f"The test parts differ, so the difference is {facts['premium']['method']}. One training run each: the luck of "

@@ -6,6 +6,7 @@ import numpy as np
 
 from ser.errors import SerError
 from ser.evaluation import dimension_report
+from ser.evaluation.audit_words import audit_of
 from ser.evaluation.auxiliary import auxiliary_scores
 from ser.evaluation.card import folds_card, model_card
 from ser.evaluation.dimension_files import one_task, read_task
@@ -15,7 +16,7 @@ from ser.evaluation.plots import plot_class_distribution, plot_confusion, plot_c
 from ser.evaluation.run_files import check_test_part, read_config, read_facts, read_history, read_names, read_split
 from ser.evaluation.sides import ScoredRun, join_folds, missing_folds, run_predictions
 from ser.evaluation.summary import audience, warnings_of
-from ser.evaluation.tables import counted, percent_with_interval
+from ser.evaluation.tables import clips_only, counted, marked_ua
 from ser.files import natural, write_json, write_whole
 
 FEW = 6
@@ -71,6 +72,7 @@ def evaluate_run(run, evaluation):
     metrics = score(predictions, facts, evaluation)
     auxiliary = auxiliary_scores(run, evaluation)
     metrics |= {'auxiliary': auxiliary} if auxiliary else {}
+    metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
     write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))
@@ -141,6 +143,6 @@ def write_scores(folder, metrics, names, title, card):
     confusion = metrics['confusion_matrix']
     write_confusion_csv(confusion, names, folder / 'confusion_matrix.csv')
     plot_confusion(confusion, names, folder / 'confusion_matrix.png',
-                   f"{title}: {audience(metrics)}\nUA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}")
+                   f"{title}: {audience(metrics)}\nUA {marked_ua(metrics)}{clips_only(metrics)}")
     write_whole(folder / 'README.md', card)
     write_json(folder / 'test_metrics.json', metrics)

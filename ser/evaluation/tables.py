@@ -50,6 +50,21 @@ def percent_with_interval(share, interval):
     return f'{percent(share)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]'
 
 
+CLIPS_ONLY = '*'
+"""Marks an interval that resamples clips alone, and so does not cover new speakers."""
+
+
+def marked_ua(metrics):
+    """UA of a test_metrics.json dict with its interval, marked where that does not cover new speakers."""
+    mark = '' if metrics['covers_new_speakers'] else CLIPS_ONLY
+    return f"{percent_with_interval(metrics['ua'], metrics['ua_interval'])}{mark}"
+
+
+def clips_only(metrics):
+    """What the mark means, for a picture that stands alone; '' where nothing is marked."""
+    return '' if metrics['covers_new_speakers'] else f' ({CLIPS_ONLY} clips alone: does not cover new speakers)'
+
+
 def counted(n, noun):
     """'1 clip', '2 clips'."""
     return f'{n} {noun}' if n == 1 else f'{n} {noun}s'

@@ -35,7 +35,7 @@ RULES = (recording_findings, speaker_findings, session_findings, sound_findings,
 SPEAKER_KINDS = ('speakers-shared', 'validation-from-test-speakers')
 
 _TITLES = {LEAK: 'leaks', WARNING: 'warnings', NOTE: 'notes'}
-_LISTED = 20
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Audit:
                 yield f'  {finding.kind}: {finding.text}'
                 yield from (f'    {example}' for example in finding.examples[:_LISTED])
                 if len(finding.examples) > _LISTED:
-                    yield f'    and {len(finding.examples) - _LISTED} more (all are in the JSON)'
+                    yield f'    and {len(finding.examples) - _LISTED} more (--json FILE has all)'
         yield self.verdict
 
     def to_json(self, most=None):

@@ -46,8 +46,8 @@ def find_label(sample, source, classes=()):
     """(raw label, unused text suffixes) of a RawSample.
 
     source: a LabelSource. classes: names of integers, in index order. In 'auto' every label present must agree:
-    JSON `emotion` and `label`, `.cls`, `.txt`; beside another label, a `.txt` of several words is a transcript. One with
-    numbers on dimensions needs no label: then it is ''.
+    JSON `emotion` and `label`, `.cls`, `.txt`; beside another label, a `.txt` of several words is a transcript. With
+    numbers on dimensions a sample needs no label: then it is ''.
     Raises SerError, without shard and key, for a label that is missing, malformed, unnamed or contradictory.
     """
     if source.suffix is not None:

@@ -140,8 +140,8 @@ class Job:
         """How many steps the epochs have, and how many clips each leaves over."""
         batch, clips = self.config.training.batch_size, len(self.plan.rows)
         left = clips - self.plan.steps_per_epoch * batch
-        spare = f'; {left} of {clips} draws, others each epoch, do not fill a batch of {batch}' if left else ''
-        return f"{self.config.training.epochs} of {counted(self.plan.steps_per_epoch, 'step')}{spare}"
+        spare = f'; the {left} left over are others each epoch' if left else ''
+        return f"{self.config.training.epochs} of {counted(self.plan.steps_per_epoch, 'step')} of {batch} clips{spare}"
 
     def plan_lines(self, shapes):
         """What a dry run says: config, data, parts, parameters, steps, shapes (of `probe`)."""
