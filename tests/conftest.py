@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# Tests run in as many processes as there are cores (pyproject.toml): each keeps to one, before torch is imported.
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

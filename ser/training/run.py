@@ -146,9 +146,9 @@ def open_run(path):
     if not (path / 'config.yaml').is_file():
         raise SerError(f'{path}: not a run directory (no config.yaml).{_what_instead(path)}')
     config, names = load_resolved(path / 'config.yaml'), read_json(path / 'labels.json', list)
-    fewest = 1 if config.task.kind == 'dimensions' else 2
+    fewest, what = (1, 'one dimension') if config.task.kind == 'dimensions' else (2, 'two class names')
     if len(names) < fewest or not all(isinstance(name, str) for name in names):
-        raise SerError(f'{path / "labels.json"}: a list of at least {fewest} names is wanted')
+        raise SerError(f'{path / "labels.json"}: a list of at least {what} is wanted')
     return config, tuple(names)
 
 
