@@ -102,6 +102,7 @@ def test_rows_without_work_or_with_an_error_have_no_floor():
     assert not any('floor_ms' in row.extra for row in rows)
 
 
+@pytest.mark.slow
 def test_rates_of_this_processor():
     rates = measure_rates(torch.device('cpu'), torch.bfloat16)
     # Slower or faster than these no machine is that runs this.

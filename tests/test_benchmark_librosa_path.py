@@ -52,6 +52,7 @@ def test_another_rate_is_resampled_and_a_short_clip_padded():
     assert np.array_equal(path_of().prepared(np.ones(10, np.float32)), np.r_[np.ones(10), np.zeros(4086)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('run', [as_they_run_it, at_its_best])
 def test_processes_give_the_same_and_leave_the_environment_alone(run):
     batch, path, before = made_batch(3, 0.5, 16000), path_of(), dict(os.environ)
