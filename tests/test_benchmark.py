@@ -37,6 +37,7 @@ def measured(folder, capsys, *more):
     return read['rows'], out, err
 
 
+@pytest.mark.slow
 def test_stages_against_rivals_as_table_json_and_picture(tmp_path, capsys):
     rows, out, err = measured(tmp_path, capsys, '--stages', 'read', 'cqt', 'mel', 'train_step', '--against',
                               'nnaudio-1992', 'cached')

@@ -45,6 +45,7 @@ def test_images_other_than_cqt_and_mel_have_no_rivals():
     assert names(front_end_cases(options)) == {('front_end', 'ser'), ('front_end', 'bare-ffts')}
 
 
+@pytest.mark.slow
 def test_every_case_runs_and_ours_say_their_launches_and_work():
     options = tiny_options(STAGES, DEVICE_RIVALS)
     rows = measure(front_end_cases(options), 1, options.device, lambda line: None)
@@ -82,6 +83,7 @@ def test_ours_is_the_models_own_front_end():
         assert torch.equal(whole[view], image) and torch.equal(level[view], image)
 
 
+@pytest.mark.slow
 def test_a_bin_above_nyquist_stops_the_cqt_and_not_the_mel():
     options = tiny_options(['cqt', 'mel', 'front_end'], ['librosa', 'nnaudio-1992'], ['features.cqt.bins=200'])
     cases = [case for case in front_end_cases(options) if case.implementation != 'librosa-parallel']

@@ -20,6 +20,7 @@ def shards(tmp_path_factory):
     return (str(folder),)
 
 
+@pytest.mark.slow
 def test_every_case_runs(shards, caplog):
     options = tiny_options(STAGES, ['cached'], shards=shards)
     cases = model_cases(options)

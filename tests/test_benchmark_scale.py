@@ -95,6 +95,7 @@ def test_nothing_to_draw():
     assert not figure.axes and figure.texts
 
 
+@pytest.mark.slow
 def test_batches_and_lengths(monkeypatch):
     monkeypatch.setattr(scale_axes, 'BATCHES', (1, 2))
     monkeypatch.setattr(scale_axes, 'CLIP_SECONDS', (0.3, 0.6, 100.0))

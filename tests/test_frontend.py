@@ -111,6 +111,7 @@ def test_levels_are_those_of_the_frames_shown(engines):
     assert np.abs(images['cqt'][0, 0].numpy() - definition).mean() < 0.002
 
 
+@pytest.mark.slow
 def test_real_images_of_the_frames_shown_are_close_to_those_of_all(real_corpora):
     shown, every = front_end(), front_end(image=ImageConfig(frames='all'))
     for clip in real_clips(real_corpora):

@@ -226,6 +226,7 @@ def test_one_graph_serves_every_share_of_a_mix(compiler):
     assert counter.frame_count == 2
 
 
+@pytest.mark.slow
 def test_compiled_recomputation_gives_the_same_gradients_and_statistics(compiler):
     short = MAXVIT.model_copy(update={'options': {**MAXVIT.options, 'depths': (1, 1), 'embed_dim': (8, 16)}})
     plain = network({'cqt': ViewConfig(backbone=short)}, head=BatchNormHead(hidden=8, dropout=0.0))

@@ -78,7 +78,7 @@ def _bar(figure, axes, image, chance, columns):
     bar = figure.colorbar(image, cax=axes.inset_axes([1 + 0.15 / columns, 0, 0.16 / columns, 1]), ticks=ticks)
     bar.ax.set_yticklabels([f'{percent(chance)} (chance)', *(f'{100 * share:.0f} %' for share in ticks[1:])],
                            fontsize=8)
-    bar.set_label('UA')
+    bar.ax.set_title('UA', fontsize=9)
     bar.outline.set_visible(False)
 
 

@@ -89,6 +89,9 @@ def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
                 for line in job.plan_lines(shapes):
                     say(line)
             return 0
+        if job.split.folds:
+            log.info('this run is fold %d of %d: --folds all trains each and pools them', job.split.fold,
+                     job.split.folds)
         return one_run(job, path, reason, offer_small=offer_small)
 
     return with_world(config, body)
