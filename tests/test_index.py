@@ -171,7 +171,7 @@ def test_sets_that_clash(tmp_path):
     paths = make_shards(tmp_path / 'a')
     shutil.copytree(tmp_path / 'a', tmp_path / 'b')
     refused("(sets 'one' and 'two'). Keys must be unique: a copy would be counted twice, or leak into another part. "
-            'Name one of them only, or build one again as a corpus of another name',
+            'Name one of them only, or build one again with its files in a folder of another name',
             f'one={tmp_path}/a', f'two={tmp_path}/b')
     refused('some shards are in a named set and some are not', f'one={paths[0]}', valid_shards=(str(paths[1]),))
     parts = index_of(f'one={paths[0]}', valid_shards=(f'two={paths[1]}',), test_shards=(f'two={paths[2]}',))

@@ -253,7 +253,8 @@ def _refuse_repeats(shards, rows):
             first, second = shards[other.shard], shards[row.shard]
             parts = f' (parts {first.part} and {second.part})' if first.part != second.part else ''
             sets = (f" (sets '{first.set_name}' and '{second.set_name}')" if first.set_name != second.set_name else '')
-            hint = '. Name one of them only, or build one again as a corpus of another name' if sets else ''
+            hint = ('. Name one of them only, or build one again with its files in a folder of another name, which '
+                    'enters the keys' if sets else '')
             raise SerError(f'key {row.key!r} is in both {first.path} and {second.path}{parts}{sets}. Keys must be '
                            f'unique: a copy would be counted twice, or leak into another part{hint}')
 
