@@ -55,7 +55,7 @@ def test_draw_and_mix_are_passed_on():
     output = model.classify(views, mix='partners')
     assert model.front_end.calls[0][1] == 'masks'
     assert model.network.mixes == ['partners']
-    assert output._fields == ('logits', 'auxiliary', 'details')
+    assert output._fields == ('logits', 'auxiliary', 'details', 'embedding', 'side_logits', 'penalties')
     assert output.logits.shape == (4, 3)
 
 

@@ -20,6 +20,7 @@ from ser.config.augment import AugmentConfig, MaskSpecAugment
 from ser.config.features import CqtConfig, FeaturesConfig, FixedTime, ImageConfig, MelConfig, StretchTime
 from ser.errors import SerError
 from ser.features.augment import draw_spec_augment
+from ser.features.draw import Draw
 from ser.features.frontend import FrontEnd
 
 CLIPS = list(synthetic_clips().values())
@@ -215,19 +216,19 @@ def test_masks_are_drawn_before_and_lie_on_the_unit_image():
     augment = AugmentConfig(spec_augment=MaskSpecAugment(time_width=0.4, frequency_width=0.4))
     front = front_end(augment=augment, image=ImageConfig(size=96, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)))
     waveforms, lengths = batch(CLIPS)
-    draw = draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [10, 11, 12, 13])
+    draw = Draw(draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [10, 11, 12, 13]))
     plain, masked = front(waveforms, lengths), front(waveforms, lengths, draw)
     assert torch.equal(front(waveforms, lengths, draw)['cqt'], masked['cqt'])
     for view in BOTH:
         changed = masked[view] != plain[view]
         assert changed.any() and (masked[view][changed] == -0.5).all()
     assert not torch.equal(masked['cqt'] == plain['cqt'], masked['mel'] == plain['mel'])
-    one = draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [12])
+    one = Draw(draw_spec_augment(augment.spec_augment, tuple(BOTH), 0, 3, [12]))
     assert (front(*batch([CLIPS[2]]), one)['mel'][0] - masked['mel'][2]).abs().max() < 1e-4
 
 
 def test_masks_without_their_settings_are_refused():
-    draw = draw_spec_augment(MaskSpecAugment(), ('mel',), 0, 0, [0])
+    draw = Draw(draw_spec_augment(MaskSpecAugment(), ('mel',), 0, 0, [0]))
     with pytest.raises(SerError, match=r"augment.spec_augment.kind is 'none'; set it to 'masks'"):
         front_end({'mel': 'mel'})(*batch([CLIPS[3]]), draw)
 
@@ -247,7 +248,7 @@ def test_nothing_is_read_back_from_the_device(monkeypatch, product, features):
     monkeypatch.setattr(torch, 'autocast', lambda *args, **options: contextlib.nullcontext())
     augment = AugmentConfig(spec_augment=MaskSpecAugment(probability=0.5, fill='mean'))
     front = front_end(ALL, augment, cqt={'product': product}, **features).to('meta')
-    draw = draw_spec_augment(augment.spec_augment, tuple(ALL), 0, 0, [1, 2, 3]).to('meta')
+    draw = Draw(draw_spec_augment(augment.spec_augment, tuple(ALL), 0, 0, [1, 2, 3])).to('meta')
     waveforms = torch.empty(3, 30000, dtype=torch.int16, device='meta')
     images = front(waveforms, torch.empty(3, dtype=torch.int64, device='meta'), draw)
     assert {image.shape for image in images.values()} == {(3, 3, 224, 224)}

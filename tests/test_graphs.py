@@ -4,6 +4,7 @@ import torch
 from ser.config.augment import AugmentConfig, MaskSpecAugment
 from ser.config.features import FeaturesConfig, ImageConfig
 from ser.features.augment import draw_spec_augment
+from ser.features.draw import Draw
 from ser.features.frontend import FrontEnd
 from ser.features.graphs import EAGER_FIRST, MOST_GRAPHS, GraphedFrontEnd
 
@@ -48,7 +49,7 @@ def test_masks_another_batch_size_and_another_type_are_other_shapes():
     waveforms, lengths = batch(100)
     for _ in range(EAGER_FIRST):
         graphed(waveforms, lengths)
-    assert graphed(waveforms, lengths, object()) == graphed(*batch(100, clips=3)) == 'eager'
+    assert graphed(waveforms, lengths, Draw()) == graphed(*batch(100, clips=3)) == 'eager'
     assert graphed(waveforms.float(), lengths) == 'eager' and graphed(waveforms, lengths) == 'replayed'
 
 
@@ -85,7 +86,7 @@ def test_a_replayed_graph_gives_the_images_of_the_front_end():
     for step in range(EAGER_FIRST + 3):
         waveforms = torch.randint(-9000, 9000, (4, 40000), dtype=torch.int16, device='cuda')
         lengths = torch.randint(5000, 40000, (4,), device='cuda')
-        draw = draw_spec_augment(masks, ('cqt', 'mel'), 0, step, [1, 2, 3, 4]).to('cuda')
+        draw = Draw(draw_spec_augment(masks, ('cqt', 'mel'), 0, step, [1, 2, 3, 4])).to('cuda')
         images = graphed(waveforms, lengths, draw)
         for view, expected in front(waveforms, lengths, draw).items():
             torch.testing.assert_close(images[view], expected, atol=1e-4, rtol=0)

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from ser.config.augment import MixupConfig
-from ser.features.mixup import Mix, draw_mix, mix_images
+from ser.features.mixup import Mix, draw_mix, mix_views
 
 ON = MixupConfig(alpha=0.4)
 
@@ -47,12 +47,12 @@ def test_a_share_is_a_float32_scalar_wherever_it_goes():
     images = {'mel': torch.rand(4, 1, 2, 2, dtype=torch.float64)}
     share = drawn.share.double()
     expected = share * images['mel'] + (1 - share) * images['mel'][drawn.permutation]
-    torch.testing.assert_close(mix_images(images, drawn)['mel'], expected)
+    torch.testing.assert_close(mix_views(images, drawn)['mel'], expected)
 
 
 def test_images_by_hand_with_one_partner_for_all_views():
     cqt, mel = (torch.tensor(values).view(3, 1, 1, 1) for values in ([0.0, 10.0, 20.0], [1.0, 2.0, 3.0]))
     views = {'cqt': cqt, 'mel': mel}
-    mixed = mix_images(views, Mix(torch.tensor([1, 2, 0]), 0.75).to('cpu'))
+    mixed = mix_views(views, Mix(torch.tensor([1, 2, 0]), 0.75).to('cpu'))
     assert mixed['cqt'].flatten().tolist() == [2.5, 12.5, 15.0] and mixed['mel'].flatten().tolist() == [1.25, 2.25, 2.5]
-    assert mix_images(views, None) is views
+    assert mix_views(views, None) is views

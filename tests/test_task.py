@@ -8,7 +8,8 @@ from ser.errors import SerError
 from ser.models.contract import Output
 from ser.shards.index import build_index
 from ser.training.evaluate import Evaluated
-from ser.training.task import Objective, labelled_for, main_head, make_task, validate
+from ser.training.objective import Objective
+from ser.training.task import labelled_for, main_head, make_task, validate
 from tests.shard_factory import sample, write_tar
 
 ACCENTS = ('north', 'south', None)

@@ -42,6 +42,8 @@ class MixupConfig(Section):
     """Parameter of Beta(alpha, alpha) for the share; 0 is off."""
     probability: Probability = 1.0
     """Chance that a batch is mixed."""
+    mixes: Literal['views', 'waveforms'] = 'views'
+    """What is mixed: what the network sees (images, sequences of frames), or the audio that it is computed from."""
 
 
 class AugmentConfig(Section):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ser.config.section import NUMBER, NonNegative, Positive, PositiveInt, Section
+from ser.config.waveform import SequenceConfig, WaveformConfig
 
 
 class CqtConfig(Section):
@@ -59,6 +60,8 @@ class ChromaConfig(Section):
 
     bins: PositiveInt = 12
     """Pitch classes."""
+    scale: Literal['decibels', 'power'] = 'decibels'
+    """In sequences: decibels like the others, or the filters' power as it is. Images take decibels."""
 
 
 class LevelConfig(Section):
@@ -111,6 +114,8 @@ class FeaturesConfig(Section):
     """Hz that the features are computed at; differs from data.sample_rate only with resampling on the device."""
     min_samples: PositiveInt = 4096
     """A shorter clip is zero-padded at its end to this many samples."""
+    waveform: WaveformConfig = WaveformConfig()
+    """Trimming, length, level."""
     cqt: CqtConfig = CqtConfig()
     """Constant-Q transform."""
     mel: MelConfig = MelConfig()
@@ -123,3 +128,5 @@ class FeaturesConfig(Section):
     """Decibels."""
     image: ImageConfig = ImageConfig()
     """Images."""
+    sequence: SequenceConfig = SequenceConfig()
+    """Sequences of frames."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ser.config.crnn import CrnnConfig
 from ser.config.section import Count, Fraction, PositiveInt, Section
 
 OptionValue = bool | int | float | str | tuple[bool | int | float | str, ...]
@@ -236,4 +237,4 @@ class MaxMVitConfig(Section):
 
 
 # The further systems of the field join this union, each a class with a `kind` of its own.
-ModelConfig = Annotated[MaxMVitConfig, Field()]
+ModelConfig = Annotated[MaxMVitConfig | CrnnConfig, Field(discriminator='kind')]

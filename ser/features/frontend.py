@@ -35,7 +35,7 @@ class FrontEnd(nn.Module):
         self.floor_db, self.delta = features.level.floor_db, features.image.channels == 'delta'
         self.delta_width, self.every = features.image.delta_width, features.image.frames == 'all' or self.delta
         rate = features.sample_rate
-        self.waveform = Waveform(data_rate, rate, features.min_samples)
+        self.waveform = Waveform(features, data_rate)
         self.hops = {name: (features.cqt if name == 'cqt' else features.mel).hop_length for name in FEATURES}
         self.fewest = {name: frame_counts(features.min_samples, hop) for name, hop in self.hops.items()}
         self.cqt = CQT_ENGINES[features.cqt.engine](features.cqt, rate) if 'cqt' in self.wanted else None
@@ -61,21 +61,21 @@ class FrontEnd(nn.Module):
         return self.cqt.kept(self.waveform.padded(length), device)
 
     def forward(self, waveforms, lengths, draw=None):
-        """waveforms (B, T) int16 or float, lengths (B,) int64, draw SpecAugmentDraw or None
+        """waveforms (B, T) int16 or float, lengths (B,) int64, draw Draw or None
         -> view to float32 (B, C, size, size), masked where drawn and normalised."""
-        with _island(waveforms):
-            return self.finish(self.raw_images(waveforms, lengths), draw)
+        with island(waveforms):
+            return self.finish(self.raw_images(waveforms, lengths, draw), draw)
 
-    def raw_images(self, waveforms, lengths):
+    def raw_images(self, waveforms, lengths, draw=None):
         """view to float32 (B, 1, size, size) in [0, 1], before masks and normalisation; 3 channels with 'delta'."""
-        with _island(waveforms):
-            samples, lengths = self.waveform(waveforms, lengths)
+        with island(waveforms):
+            samples, lengths = self.waveform(waveforms, lengths, draw)
             columns = self.columns(lengths, samples.shape[1])
             return self.images(self.power(samples, None if self.every else columns), lengths, columns)
 
     def features(self, waveforms, lengths):
         """feature to (values, frames): float32 (B, F, T) in dB (MFCC: coefficients) and valid frames int64 (B,)."""
-        with _island(waveforms):
+        with island(waveforms):
             samples, lengths = self.waveform(waveforms, lengths)
             power = self.power(samples)
             frames = {name: frame_counts(lengths, hop) for name, hop in self.hops.items()}
@@ -116,10 +116,10 @@ class FrontEnd(nn.Module):
 
     def finish(self, images, draw=None):
         """view to float32 (B, channels, size, size): `images` masked by `draw`, normalised."""
-        if draw is not None:
+        if draw is not None and draw.masks is not None:
             if self.spec_augment is None:
                 raise SerError("masks were drawn but augment.spec_augment.kind is 'none'; set it to 'masks'")
-            images = {view: self.spec_augment(image, draw.views[view]) for view, image in images.items()}
+            images = {view: self.spec_augment(image, draw.masks.views[view]) for view, image in images.items()}
         return {view: self.imagers[self.views[view]].normalise(image) for view, image in images.items()}
 
     def _values(self, power, valid):
@@ -141,7 +141,7 @@ class FrontEnd(nn.Module):
 
 
 @contextmanager
-def _island(waveforms):
+def island(waveforms):
     """float32 whatever autocast says around it, and no graph unless the waveforms themselves ask for one."""
     with (torch.autocast(waveforms.device.type, enabled=False),
           torch.set_grad_enabled(torch.is_grad_enabled() and waveforms.requires_grad)):

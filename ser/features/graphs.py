@@ -72,7 +72,7 @@ class GraphedFrontEnd:
 
     def __call__(self, waveforms, lengths, draw=None):
         """As the front end's own call."""
-        key = tuple(waveforms.shape), waveforms.dtype, draw is not None
+        key = tuple(waveforms.shape), waveforms.dtype, draw.parts if draw is not None else None
         if key not in self.graphs and self._frequent(key):
             try:
                 self.graphs[key] = self._capture(self.front_end, waveforms, lengths, draw)

@@ -24,6 +24,19 @@ class Mix:
         share = torch.as_tensor(self.share, dtype=torch.float32)
         return Mix(self.permutation.to(device, non_blocking=non_blocking), share.to(device, non_blocking=non_blocking))
 
+    def pin_memory(self):
+        """The same mix in page-locked memory."""
+        return Mix(self.permutation.pin_memory(), torch.as_tensor(self.share, dtype=torch.float32).pin_memory())
+
+    def clone(self):
+        """The same mix in memory of its own."""
+        return Mix(self.permutation.clone(), torch.as_tensor(self.share, dtype=torch.float32).clone())
+
+    def copy_(self, other):
+        """Take over the numbers of another mix of as many clips."""
+        self.permutation.copy_(other.permutation, non_blocking=True)
+        self.share.copy_(other.share, non_blocking=True)
+
 
 def draw_mix(config, weights, seed, global_step, rank):
     """The Mix of one batch, keyed by (seed, global_step, rank), or None where there is nothing to mix.
@@ -43,12 +56,23 @@ def draw_mix(config, weights, seed, global_step, rank):
     return Mix(torch.from_numpy(permutation), torch.tensor(share, dtype=torch.float32))
 
 
-def mix_images(images, mix):
-    """share * x + (1 - share) * x[permutation] of every view: dict of float (B, C, H, W) to the same."""
+def mix_views(views, mix):
+    """share * x + (1 - share) * x[permutation] of every view, a dict of float tensors with clips first.
+
+    Views of whole numbers are lengths, int64 (B,): of two clips the longer one's.
+    """
     if mix is None:
-        return images
-    mixed = {}
-    for view, x in images.items():
-        share = torch.as_tensor(mix.share, dtype=x.dtype, device=x.device)
-        mixed[view] = torch.lerp(x[mix.permutation.to(x.device)], x, share)
-    return mixed
+        return views
+    return {name: _mixed(x, mix) for name, x in views.items()}
+
+
+def mix_waveforms(waveforms, lengths, mix):
+    """The same of waveforms float32 (B, T), zero beyond their lengths int64 (B,), and the longer one's length."""
+    return _mixed(waveforms, mix), _mixed(lengths, mix)
+
+
+def _mixed(x, mix):
+    partner = x[mix.permutation.to(x.device)]
+    if not x.is_floating_point():
+        return torch.maximum(x, partner)
+    return torch.lerp(partner, x, torch.as_tensor(mix.share, dtype=x.dtype, device=x.device))

@@ -1,10 +1,12 @@
-"""From a batch's int16 samples to float32 waveforms at the features' rate, zero beyond each clip's end."""
+"""From a batch's int16 samples to the float32 waveforms that features hear, zero beyond each clip's end."""
 
 import torch
 import torchaudio
 from torch import nn
 
 from ser.errors import SerError
+from ser.features.mixup import mix_waveforms
+from ser.features.trim import LevelTrim, cut_to
 
 FULL_SCALE = 32768.0
 
@@ -39,37 +41,85 @@ def zero_beyond(waveforms, lengths, in_place=False):
 
 
 class Waveform(nn.Module):
-    """int16 or float samples at `data_rate` Hz to float32 at `sample_rate` Hz.
+    """Stored samples to what features hear: float32, trimmed, resampled, cut to length, levelled; see `stages`.
 
     Resampling is torchaudio's windowed sinc (its kernel is made once); a clip becomes
     ceil(length * sample_rate / data_rate) samples long. A clip under `min_samples` counts as
     `min_samples` long, zeros at its end. No result depends on the padding of the batch.
     """
 
-    def __init__(self, data_rate, sample_rate, min_samples):
+    def __init__(self, features, data_rate):
+        """features: FeaturesConfig; data_rate: Hz of batches."""
         super().__init__()
-        self.data_rate, self.sample_rate, self.min_samples = data_rate, sample_rate, min_samples
+        config, rate = features.waveform, features.sample_rate
+        self.data_rate, self.sample_rate, self.min_samples = data_rate, rate, features.min_samples
         self.resample = None
-        if data_rate != sample_rate:
-            self.resample = without_state(torchaudio.transforms.Resample(data_rate, sample_rate))
+        if data_rate != rate:
+            self.resample = without_state(torchaudio.transforms.Resample(data_rate, rate))
+        self.trim = LevelTrim(config.trim, data_rate) if config.trim.kind == 'level' else None
+        fixed = config.length.kind == 'fixed'
+        self.samples = max(1, round(config.length.seconds * rate)) if fixed else None
+        self.evaluates_whole = fixed and config.length.evaluate == 'whole'
+        self.level = config.level
 
-    def forward(self, waveforms, lengths):
-        """waveforms (B, T) int16 or float, lengths (B,) int64 -> float32 (B, T'), int64 (B,), T' >= min_samples."""
+    def forward(self, waveforms, lengths, draw=None):
+        """waveforms (B, T) int16 or float, lengths (B,) int64, draw a Draw in training and None elsewhere
+        -> float32 (B, T'), int64 (B,), T' >= min_samples."""
+        *_, (_, samples, counts) = self.stages(waveforms, lengths, draw)
+        return samples, counts
+
+    def stages(self, waveforms, lengths, draw=None):
+        """Yield (name, float32 (B, T), int64 (B,)) after each step that this config takes, in order: raw, trimmed,
+        resampled, fixed, prepared."""
         samples = to_float(waveforms)
         # What was made here may be changed here, without another copy.
         samples = zero_beyond(samples, lengths, in_place=samples is not waveforms and not samples.requires_grad)
+        yield 'raw', samples, lengths
+        if self.trim is not None:
+            samples, lengths = self._cut_padding(*self.trim(samples, lengths))
+            yield 'trimmed', samples, lengths
         if self.resample is not None:
-            samples, lengths = self.resample(samples), self._resampled(lengths)
-            # Torchaudio rounds the total in float32, one sample off at worst; the sinc also rings past a clip's end.
-            missing = self._resampled(waveforms.shape[1]) - samples.shape[1]
-            samples = zero_beyond(nn.functional.pad(samples, (0, missing)), lengths)
+            samples, lengths = self._resample(samples, lengths)
+            yield 'resampled', samples, lengths
+        if self.samples is not None and not (draw is None and self.evaluates_whole):
+            samples, lengths = cut_to(samples, lengths, self.samples, None if draw is None else draw.crop)
+            yield 'fixed', samples, lengths
+        samples = self._levelled(samples, lengths)
+        if draw is not None and draw.mix is not None:
+            samples, lengths = mix_waveforms(samples, lengths, draw.mix)
         if samples.shape[1] < self.min_samples:
             samples = nn.functional.pad(samples, (0, self.min_samples - samples.shape[1]))
-        return samples, lengths.clamp(min=self.min_samples)
+        yield 'prepared', samples, lengths.clamp(min=self.min_samples)
 
     def padded(self, samples):
-        """How many samples `forward` makes of batches of `samples`."""
-        return max(samples if self.resample is None else self._resampled(samples), self.min_samples)
+        """How many samples `forward` makes of batches of `samples` at most, outside training."""
+        samples = samples if self.resample is None else self._resampled(samples)
+        if self.samples is not None and not self.evaluates_whole:
+            samples = self.samples
+        return max(samples, self.min_samples)
+
+    def _cut_padding(self, samples, lengths):
+        """On a CPU, where lengths cost nothing to read: no more padding than the longest clip needs."""
+        if samples.device.type != 'cpu':
+            return samples, lengths
+        grid = max(1, self.data_rate // 10)
+        longest = -(-int(lengths.max()) // grid) * grid
+        return samples[:, :max(longest, grid)], lengths
+
+    def _resample(self, samples, lengths):
+        total = self._resampled(samples.shape[1])
+        samples, lengths = self.resample(samples), self._resampled(lengths)
+        # Torchaudio rounds the total in float32, one sample off at worst; the sinc also rings past a clip's end.
+        return zero_beyond(nn.functional.pad(samples, (0, total - samples.shape[1])), lengths), lengths
+
+    def _levelled(self, samples, lengths):
+        if self.level.kind == 'none':
+            return samples
+        if self.level.kind == 'peak':
+            now, wanted = samples.abs().amax(dim=1), 1.0
+        else:
+            now, wanted = (samples.square().sum(dim=1) / lengths.clamp(min=1)).sqrt(), 10 ** (self.level.target_db / 20)
+        return samples * torch.where(now > 0, wanted / now, 1.0)[:, None]
 
     def _resampled(self, length):
         return -(-(length * self.sample_rate) // self.data_rate)

@@ -10,7 +10,7 @@ from ser.evaluation.run_files import read_history
 from ser.files import write_json, write_rows, write_whole
 from ser.inference.matrix_cells import DONE, FAILED, Cell, kept_cell, make_cell
 from ser.inference.matrix_plan import BETWEEN, make_plan
-from ser.models import check_pretrained
+from ser.models import check_weights
 from ser.training.device import choose_device
 from ser.training.run import RunDirectory, new_run_path
 from ser.training.study import MATRIX, Study, attempt, computed, refuse_ranks, train_in_study
@@ -30,7 +30,7 @@ def run_matrix(config, shards, out=None, protocol='cross', combinations=None):
     _refuse_parts(config)
     plan = make_plan(shards, config.data, protocol, combinations)
     choose_device(config.run.device)
-    check_pretrained(config.model)
+    check_weights(config.model)
     out = out or new_run_path(config.run.model_copy(update={'name': f'{config.run.name}-matrix'}))
     with Study(out, MATRIX, _description(plan, config)) as study:
         return _Matrix(plan, config, study).run()

@@ -17,14 +17,22 @@ class Output(NamedTuple):
     """Logits of further heads by target name; empty where a system has one head."""
     details: dict[str, torch.Tensor]
     """Gates and attention weights by name, detached, first axis B; for read-out, never for the loss."""
+    embedding: torch.Tensor | None = None
+    """(B, D), the vector that the head sees, with its gradient."""
+    side_logits: dict[str, torch.Tensor] = {}
+    """Further logits (B, C) of the main target; the network's `side_losses` says how much each counts."""
+    penalties: dict[str, torch.Tensor] = {}
+    """Scalars of the batch to be minimised; the network's `penalties` says how much each counts."""
 
 
 class SpeechModel(nn.Module):
     """A front end and a network: int16 or float audio in, logits out.
 
-    `front_end(waveforms, lengths, draw)` gives the views (dict of float32 tensors). `network(views, mix)` gives an
-    Output and has `parts()` and `set_gradient_checkpointing(enable)`. DDP, torch.compile, EMA and checkpoints wrap
-    `network` alone: its shapes are static, and the front end's tables are not worth broadcasting or storing.
+    `front_end(waveforms, lengths, draw)` gives the views: a dict of float32 tensors with clips first, and of int64
+    (B,) lengths. `network(views, mix)` gives an Output and has `parts()` and `set_gradient_checkpointing(enable)`; it
+    may have `side_losses` and `penalties` (name -> share of the loss) and `depths()` (part -> how many layers lie
+    between it and the head). DDP, torch.compile, EMA and checkpoints wrap `network` alone: its shapes are static, and
+    the front end's tables are not worth broadcasting or storing.
     """
 
     def __init__(self, front_end: nn.Module, network: nn.Module):
@@ -36,7 +44,7 @@ class SpeechModel(nn.Module):
     def views(self, waveforms, lengths, draw: Any = None):
         """The views of a batch: waveforms (B, T) int16 or float32 in [-1, 1], lengths (B,) int64 samples.
 
-        draw: the SpecAugment masks to apply, drawn beforehand. Carries a gradient only where the front end has
+        draw: the Draw to apply, drawn beforehand. Carries a gradient only where the front end has
         parameters that learn.
         """
         learns = any(parameter.requires_grad for parameter in self.front_end.parameters())

@@ -8,7 +8,7 @@ from torch import nn
 
 from ser.errors import SerError
 from ser.features.frontend import FEATURES, FrontEnd
-from ser.features.mixup import mix_images
+from ser.features.mixup import mix_views
 from ser.models.backbones import build_backbone
 from ser.models.contract import Output, SpeechModel
 from ser.models.fusion import build_fusion, check_views, wants_tokens
@@ -35,7 +35,7 @@ class FusedNetwork(nn.Module):
 
     def forward(self, views, mix=None) -> Output:
         if mix is not None:
-            views = mix_images(views, mix)
+            views = mix_views(views, mix)
         fused, details = self.fusion([backbone(views[name]) for name, backbone in self.backbones.items()])
         return Output(self.head(fused), {name: head(fused) for name, head in self.auxiliary.items()}, details)
 

@@ -10,7 +10,7 @@ import torch
 from ser.config.load import to_yaml
 from ser.config.schema import Config
 from ser.evaluation.tables import counted
-from ser.models import build_model, check_pretrained
+from ser.models import build_model, check_weights
 from ser.models.contract import SpeechModel
 from ser.randomness import key_of
 from ser.shards.audit import SPEAKER_KINDS, Audit, audit_for_run
@@ -175,7 +175,7 @@ def prepare(config, world, device):
     dtype = network_dtype(training.precision, device)
     check_batch(training.batch_size, world.size, training.accumulate)
     named_shards(config.data)
-    check_pretrained(config.model)
+    check_weights(config.model)
     labelled = labelled_for(build_index(config.data), config)
     index = labelled.index
     for line in labelled.left_out():

@@ -7,10 +7,9 @@ import time
 from collections import Counter
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ser.errors import SerError
-from ser.features.augment import draw_spec_augment
+from ser.features.draw import draw_views
 from ser.features.mixup import draw_mix
 from ser.files import sha256_of, verifies
 from ser.randomness import key_of
@@ -18,12 +17,13 @@ from ser.training.checkpoint import load_checkpoint, load_newest, save_checkpoin
 from ser.training.distributed import wrap
 from ser.training.evaluate import autocast, evaluate_stream
 from ser.training.interrupt import Interrupted
+from ser.training.objective import Objective
 from ser.training.optim import Schedule, build_optimizers
 from ser.training.prefetch import DeviceBatches
 from ser.training.progress_line import progress_line, seconds_left
 from ser.training.run import metrics_row
-from ser.training.state import Progress, restore, scored_state, snapshot
-from ser.training.task import Objective, validate
+from ser.training.state import Progress, averaged, restore, scored_state, snapshot
+from ser.training.task import validate
 from ser.training.warmup import warm_up
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,9 @@ class Trainer:
         network = wrap(self.plain_network, self.world, self.device)
         self.synchronised = network if self.world.size > 1 else None
         self.network = torch.compile(network) if training.compile else network
-        self.ema = None
-        if training.ema is not None:
-            self.ema = AveragedModel(self.plain_network, multi_avg_fn=get_ema_multi_avg_fn(training.ema),
-                                     use_buffers=True)
-        self.objective = Objective(job.task, training.loss, job.class_counts, job.split.parts['train']).to(self.device)
+        self.ema = averaged(self.plain_network, training.ema)
+        self.objective = Objective(job.task, training.loss, job.class_counts, job.split.parts['train'],
+                                   self.plain_network).to(self.device)
         self.optimizers = build_optimizers(training.optimizer, self.model.parts())
         self.steps_per_epoch = job.plan.steps_per_epoch
         self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
@@ -131,8 +129,7 @@ class Trainer:
         self.schedule.before_step(progress.global_step)
         mixes = []
         for i, micro in enumerate(fetched):
-            mix = draw_mix(self.config.augment.mixup, micro.host.weights.numpy(), self.config.run.seed,
-                           progress.global_step, self._place(i))
+            mix = self._mix(micro.host, i)
             mixes.append(mix.to(self.device, non_blocking=True) if mix is not None else None)
             self._count(micro)
         weights = sum(self.objective.weights(micro.batch.targets, micro.batch.weights, mix)
@@ -165,28 +162,31 @@ class Trainer:
         """A number for (rank, micro-batch), so that no two of a step draw alike."""
         return self.world.rank * self.config.training.accumulate + micro
 
+    def _mix(self, host, i):
+        return draw_mix(self.config.augment.mixup, host.weights.numpy(), self.config.run.seed,
+                        self.progress.global_step, self._place(i))
+
     def device_batches(self, stream):
         """The DeviceBatches of a training stream; on CUDA with their views, unless many would be held at once."""
         ahead = self.views if self.config.training.accumulate == 1 else None
         return DeviceBatches(stream, self.device, ahead)
 
-    def views(self, batch, host):
-        """Augmented, normalised images of a batch on the device: view to float32 (B, C, size, size)."""
-        draw = draw_spec_augment(self.config.augment.spec_augment, tuple(self.model.front_end.views),
-                                 self.config.run.seed, self.progress.epoch, host.ids.numpy())
-        if draw is not None and self.device.type == 'cuda':
+    def views(self, batch, host, i=0):
+        """The augmented views of a step's i-th batch, on the device (SpeechModel.views)."""
+        draw = draw_views(self.config, tuple(self.model.front_end.views), self.progress.epoch, host.ids.numpy(),
+                          self._mix(host, i))
+        if self.device.type == 'cuda':
             draw = draw.pin_memory()
-        return self.model.views(batch.waveforms, batch.lengths,
-                                draw.to(self.device, non_blocking=True) if draw is not None else None)
+        return self.model.views(batch.waveforms, batch.lengths, draw.to(self.device, non_blocking=True))
 
     def _micro_step(self, i, micro, mix, weights):
         config, progress, batch = self.config, self.progress, micro.batch
-        views = micro.views if micro.views is not None else self.views(batch, micro.host)
+        views = micro.views if micro.views is not None else self.views(batch, micro.host, i)
         torch.manual_seed(key_of(config.run.seed, 'step', progress.global_step, self._place(i)))
         if self.synchronised is not None:
             self.synchronised.require_backward_grad_sync = i + 1 == config.training.accumulate
         with autocast(self.device, self.dtype):
-            output = self.network(views, mix)
+            output = self.network(views, mix if config.augment.mixup.mixes == 'views' else None)
         totals = self.objective.totals(output, batch.targets, batch.weights, mix)
         # DDP averages gradients over ranks; the step's loss is a sum over ranks divided by all weights.
         (self.objective.joined(totals, weights) * self.world.size).backward()

@@ -1,6 +1,5 @@
-"""What a run learns: its heads, what readers hand over for them, their losses, and how validation scores them."""
+"""What a run learns: its heads, what readers hand over for them, and how validation scores them."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +21,6 @@ from ser.shards.targets import (
     voted_labels,
     with_votes,
 )
-from ser.training.losses import CccLoss, Loss
 
 
 @dataclass(frozen=True)
@@ -143,46 +141,6 @@ def _scale(values, names):
         if not spread > 0:
             raise SerError(f"task.dimensions: '{name}' is the same in every training clip; nothing can be learnt of it")
     return values.mean(0), std
-
-
-class Objective(nn.Module):
-    """The losses of all heads as sums and weights, so that a step over ranks and micro-batches has one exact mean."""
-
-    def __init__(self, task, loss, class_counts, train_rows):
-        """loss: the config's training.loss. class_counts: training clips per class."""
-        super().__init__()
-        self.targets = ['votes' if task.config.kind == 'emotion' and task.config.soft_labels else task.heads[0].target]
-        losses, shares = [Loss(loss, task.names, class_counts) if loss.kind != 'ccc' else CccLoss(loss)], [1.0]
-        for head in task.heads[1:]:
-            counts = Counter(task.columns[head.target][train_rows].tolist())
-            config = task.config.auxiliary[head.target]
-            losses.append(Loss(config, head.names, [counts[i] for i in range(len(head.names))],
-                               f'task.auxiliary.{head.target}'))
-            shares.append(config.weight)
-            self.targets.append(head.target)
-        self.losses, self.heads = nn.ModuleList(losses), task.heads
-        self.register_buffer('shares', torch.tensor(shares), persistent=False)
-        scale = task.heads[0].scale or (0.0, 1.0)
-        for name, value in zip(('mean', 'std'), scale, strict=True):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32), persistent=False)
-
-    def _wanted(self, i, targets):
-        wanted = targets[self.targets[i]]
-        # Of class numbers and shares nothing is to be standardised; numbers are learnt as deviations from the mean.
-        return (wanted - self.mean) / self.std if self.heads[i].scale is not None else wanted
-
-    def weights(self, targets, weights, mix=None):
-        """float32 (heads,): the sum of the clips' weights for each head; known before the forward pass."""
-        return torch.stack([loss.weight(self._wanted(i, targets), weights, mix) for i, loss in enumerate(self.losses)])
-
-    def totals(self, output, targets, weights, mix=None):
-        """float32 (heads,): the weighted sum of the clips' losses for each head."""
-        return torch.stack([loss.total(head.read(output), self._wanted(i, targets), weights, mix)
-                            for i, (loss, head) in enumerate(zip(self.losses, self.heads, strict=True))])
-
-    def joined(self, totals, weights):
-        """The loss to minimise: each head's mean times its share, `weights` being those of the whole step."""
-        return (self.shares * totals / weights.clamp(min=1e-12)).sum()
 
 
 @dataclass(frozen=True)

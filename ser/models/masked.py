@@ -1,0 +1,81 @@
+"""Layers over sequences of different lengths: what lies beyond a clip's end reaches no statistic and no neighbour.
+
+Convention: x is 0 beyond the end, masks are True inside. A clip then gives the same alone and in a padded batch.
+"""
+
+import torch
+from torch import nn
+
+
+def frame_mask(frames, total):
+    """bool (B, total), True for each clip's own `frames` (B,)."""
+    return torch.arange(total, device=frames.device) < frames[:, None]
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015) over valid positions only; its output is 0 elsewhere.
+
+    Statistics are float32 whatever the input is. In evaluation it equals torch's BatchNorm inside the mask.
+    """
+
+    def __init__(self, channels, affine=True, momentum=0.1, epsilon=1e-5):
+        super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer('running_mean', torch.zeros(channels))
+        self.register_buffer('running_var', torch.ones(channels))
+
+    def forward(self, x, mask):
+        """x (B, C, ..., T), 0 where mask bool (B, T) is False -> the same shape."""
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        inside = mask.view(mask.shape[0], *[1] * (x.ndim - 2), mask.shape[1])
+        if not self.training:
+            scale = (self.running_var + self.epsilon).rsqrt()
+            shift = -self.running_mean * scale
+            if self.weight is not None:
+                scale, shift = scale * self.weight, shift * self.weight + self.bias
+            return torch.addcmul(shift.view(shape), x.float(), scale.view(shape)).mul(inside).to(x.dtype)
+        axes = [0, *range(2, x.ndim)]
+        count = (mask.sum() * (x[0, 0].numel() // x.shape[-1])).clamp(min=1)
+        mean = x.sum(dim=axes, dtype=torch.float32) / count
+        centred = (x - mean.view(shape)) * inside
+        variance = centred.square().sum(dim=axes) / count
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)
+        scale = (variance + self.epsilon).rsqrt()
+        if self.weight is None:
+            return (centred * scale.view(shape)).to(x.dtype)
+        return torch.addcmul(self.bias.view(shape) * inside, centred, (scale * self.weight).view(shape)).to(x.dtype)
+
+
+def turned(x, frames):
+    """x (B, T, D) with each clip's own frames in reverse order; what lies beyond stays."""
+    places = torch.arange(x.shape[1], device=x.device)
+    source = torch.where(places < frames[:, None], frames[:, None] - 1 - places, places)
+    return x.gather(1, source[..., None].expand(-1, -1, x.shape[2]))
+
+
+class MaskedBiGru(nn.Module):
+    """A bidirectional GRU whose backward direction starts at each clip's own last frame.
+
+    Two forward GRUs, the second over turned sequences: no lengths are read by the host, and the numbers are those of
+    a packed sequence.
+    """
+
+    def __init__(self, width, hidden, layers=1, dropout=0.0):
+        super().__init__()
+        widths = [width, *[2 * hidden] * (layers - 1)]
+        self.ahead = nn.ModuleList(nn.GRU(w, hidden, batch_first=True) for w in widths)
+        self.back = nn.ModuleList(nn.GRU(w, hidden, batch_first=True) for w in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.width = 2 * hidden
+
+    def forward(self, x, frames):
+        """x (B, T, width), frames int64 (B,) -> (B, T, 2 * hidden), 0 beyond each clip's end."""
+        inside = frame_mask(frames, x.shape[1])[..., None]
+        for i, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
+            x = self.dropout(x) if i else x
+            x = torch.cat([ahead(x)[0], turned(back(turned(x, frames))[0], frames)], dim=2) * inside
+        return x
