@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ser.errors import SerError
 from ser.features.mixup import mix_views
-from ser.features.sequences import SequenceFrontEnd
+from ser.features.sequences import SequenceFrontEnd, checked_sequences
 from ser.models.contract import Output, SpeechModel
 from ser.models.masked import MaskedBatchNorm, MaskedBiGru, frame_mask
 from ser.models.pooling import build_pooling
@@ -26,6 +26,7 @@ class Branch(nn.Module):
         self.input_norm = MaskedBatchNorm(rows, affine=False) if config.input_norm else None
         self.convolutions = nn.ModuleList(
             nn.Conv2d(channels[i], channels[i + 1], 3, padding=1, bias=False) for i in range(len(config.channels)))
+        self.convolutions.to(memory_format=torch.channels_last)
         self.norms = nn.ModuleList(MaskedBatchNorm(width) for width in config.channels)
         self.pools, self.activation = config.pools, ACTIVATIONS[config.activation]()
         self.dropout = nn.Dropout2d(config.conv_dropout)
@@ -38,7 +39,8 @@ class Branch(nn.Module):
         mask = frame_mask(frames, x.shape[-1])
         if self.input_norm is not None:
             x = self.input_norm(x, mask)
-        x = x[:, None]
+        # Channels beside each other: pooling is seven times as fast on a CPU, convolutions a fifth (NOTES.md).
+        x = x[..., None].permute(0, 3, 1, 2)
         for convolution, norm, (rows, times) in zip(self.convolutions, self.norms, self.pools, strict=True):
             x = self.activation(norm(convolution(x), mask))
             if (rows, times) != (1, 1):
@@ -126,7 +128,8 @@ def build_crnn(config, names, load_pretrained: bool = True, auxiliary=None) -> S
     if len(model.pools) != len(model.channels):
         raise SerError(f'model.pools: {len(model.pools)} for {len(model.channels)} convolutions (model.channels); '
                        'give one pair (rows, frames) for each')
-    front_end = SequenceFrontEnd(config.features, config.augment, model.features, config.data.sample_rate)
-    rows = {name: rows_of(config.features)[name] for name in front_end.wanted}
+    wanted = checked_sequences(model.features, 'model.features')
+    front_end = SequenceFrontEnd(config.features, config.augment, wanted, config.data.sample_rate)
+    rows = {name: rows_of(config.features)[name] for name in wanted}
     network = CrnnNetwork(model, rows, len(names), {name: len(values) for name, values in (auxiliary or {}).items()})
     return SpeechModel(front_end, network)

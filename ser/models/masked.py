@@ -12,6 +12,35 @@ def frame_mask(frames, total):
     return torch.arange(total, device=frames.device) < frames[:, None]
 
 
+class _Normalise(torch.autograd.Function):
+    """(x - mean) / deviation * weight + bias over valid positions, in as few passes over x as its gradient allows.
+
+    x float32 (B, C, ..., T), 0 where `inside` (B, 1, ..., T) is 0; mean and the reciprocal deviation (C,) are x's own.
+    """
+
+    @staticmethod
+    def forward(ctx, x, inside, mean, reciprocal, weight, bias, count):
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        scale = reciprocal * weight
+        ctx.save_for_backward(x, inside, mean, reciprocal, weight, count)
+        # Products that begin with x keep its memory format, which pooling and convolutions depend on.
+        return (x * scale.view(shape)).add_((bias - mean * scale).view(shape)).mul_(inside)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, inside, mean, reciprocal, weight, count = ctx.saved_tensors
+        shape, axes = (1, -1, *[1] * (x.ndim - 2)), [0, *range(2, x.ndim)]
+        total = (gradient.sum(dim=list(range(2, x.ndim - 1)), keepdim=True) * inside if x.ndim > 3
+                 else gradient * inside).sum(dim=axes)
+        # x is 0 outside, so the gradient there adds nothing.
+        slope = ((gradient * x).sum(dim=axes) - mean * total) * reciprocal
+        scale = reciprocal * weight
+        along = -scale * reciprocal * slope / count
+        constant = -scale * total / count - along * mean
+        result = (x * along.view(shape)).add_(constant.view(shape))
+        return result.addcmul_(gradient, scale.view(shape)).mul_(inside), None, None, None, slope, total, None
+
+
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015) over valid positions only; its output is 0 elsewhere.
 
@@ -21,33 +50,34 @@ class MaskedBatchNorm(nn.Module):
     def __init__(self, channels, affine=True, momentum=0.1, epsilon=1e-5):
         super().__init__()
         self.momentum, self.epsilon = momentum, epsilon
-        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        for name, value in (('weight', torch.ones(channels)), ('bias', torch.zeros(channels))):
+            if affine:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value, persistent=False)
         self.register_buffer('running_mean', torch.zeros(channels))
         self.register_buffer('running_var', torch.ones(channels))
 
     def forward(self, x, mask):
         """x (B, C, ..., T), 0 where mask bool (B, T) is False -> the same shape."""
         shape = (1, -1, *[1] * (x.ndim - 2))
-        inside = mask.view(mask.shape[0], *[1] * (x.ndim - 2), mask.shape[1])
+        inside = mask.view(mask.shape[0], *[1] * (x.ndim - 2), mask.shape[1]).float()
+        held, x = x.dtype, x.float()
         if not self.training:
-            scale = (self.running_var + self.epsilon).rsqrt()
-            shift = -self.running_mean * scale
-            if self.weight is not None:
-                scale, shift = scale * self.weight, shift * self.weight + self.bias
-            return torch.addcmul(shift.view(shape), x.float(), scale.view(shape)).mul(inside).to(x.dtype)
-        axes = [0, *range(2, x.ndim)]
-        count = (mask.sum() * (x[0, 0].numel() // x.shape[-1])).clamp(min=1)
-        mean = x.sum(dim=axes, dtype=torch.float32) / count
-        centred = (x - mean.view(shape)) * inside
-        variance = centred.square().sum(dim=axes) / count
+            scale = (self.running_var + self.epsilon).rsqrt() * self.weight
+            shift = self.bias - self.running_mean * scale
+            return (x * scale.view(shape)).add_(shift.view(shape)).mul_(inside).to(held)
         with torch.no_grad():
+            axes = [0, *range(2, x.ndim)]
+            count = (mask.sum() * (x[0, 0].numel() // x.shape[-1])).clamp(min=1)
+            mean = x.sum(dim=axes) / count
+            # Zeros outside count as deviations of -mean, which are taken out again: one pass less than masking them.
+            spread = (x - mean.view(shape)).square_().sum(dim=axes) - (x[:, 0].numel() - count) * mean.square()
+            variance = (spread / count).clamp(min=0)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)
-        scale = (variance + self.epsilon).rsqrt()
-        if self.weight is None:
-            return (centred * scale.view(shape)).to(x.dtype)
-        return torch.addcmul(self.bias.view(shape) * inside, centred, (scale * self.weight).view(shape)).to(x.dtype)
+            reciprocal = (variance + self.epsilon).rsqrt()
+        return _Normalise.apply(x, inside, mean, reciprocal, self.weight, self.bias, count).to(held)
 
 
 def turned(x, frames):
