@@ -60,3 +60,25 @@ def test_utterances_test_the_same_clips_whatever_validates():
     assert not any(note.startswith('validation is of whole') for note in second.notes)
     pair = make_split(index_of(clips('one', 2, each=10)), UtteranceProtocol(), NAMES)
     assert BY_CLIP in pair.notes
+
+
+def test_stated_groups_are_the_folds():
+    index = index_of(clips('one', 6))
+    protocol = SpeakerKFoldProtocol(folds=3, groups=(('03', '01'), ('02', '06'), ('04', '05')))
+    assert fold_names(index, protocol, NAMES) == ('speakers 01, 03', 'speakers 02, 06', 'speakers 04, 05')
+    for fold, group in enumerate(protocol.groups, start=1):
+        split = make_split(index, protocol.model_copy(update={'fold': fold}), NAMES)
+        speakers = values(index, split, lambda row: row.speaker)
+        assert set(speakers['test']) == set(group)
+        assert not set(speakers['valid']) & {*speakers['train'], *group}
+
+
+@pytest.mark.parametrize(('folds', 'groups', 'message'), [
+    (2, (('01',), ('02',), ('03', '04')), r'protocol.groups: 3 groups for 2 folds; set protocol.folds to 3'),
+    (2, (('01', '02'), ('03', '4')), r"protocol.groups: no speaker '4'. Speakers: 01, 02, 03, 04"),
+    (2, (('01', '02'), ('02', '03', '04')), r"protocol.groups: speaker '02' is named twice"),
+    (2, (('01', '02'), ('03',)), r'protocol.groups: no group has 04; each speaker is tested in one fold'),
+])
+def test_groups_that_are_no_division_of_the_speakers_are_refused(folds, groups, message):
+    with pytest.raises(SerError, match=message):
+        make_split(index_of(clips('one', 4)), SpeakerKFoldProtocol(folds=folds, groups=groups), NAMES)

@@ -34,10 +34,13 @@ class SpeakerKFoldProtocol(Section):
     """How many groups of speakers."""
     fold: PositiveInt = 1
     """Which group this run tests, from 1."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Names of the speakers that each fold tests, such as [['03', '08'], ['09', '10']], as many groups as `folds`;
+    empty: the groups are drawn."""
     valid_fraction: OpenFraction = 0.15
     """Share of the remaining clips for validation."""
     seed: Count = 0
-    """Draws the groups."""
+    """Draws the groups and the validation speakers."""
 
 
 class LeaveOneSpeakerOutProtocol(Section):

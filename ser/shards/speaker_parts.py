@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ser.errors import SerError
+from ser.errors import SerError, did_you_mean
 from ser.shards.groups import Groups, named, natural_order, shares_of, speakers_of
 from ser.shards.index import PARTS
 from ser.shards.validation import BY_CLIP, clips_by_class, draw_validation
@@ -29,11 +29,34 @@ def _kfold_groups(groups, protocol):
     if k > speakers:
         raise SerError(f'protocol.folds {k} is more than the {speakers} speakers; '
                        f'choose 2 to {speakers}, or --protocol leave-one-speaker-out')
-    group = groups.divide(np.arange(speakers), np.full(k, 1 / k))
+    if protocol.groups:
+        group = _stated_groups(groups.members, protocol)
+    else:
+        group = groups.divide(np.arange(speakers), np.full(k, 1 / k))
     if speakers - np.bincount(group).max() < 2:
         raise SerError(f'protocol.folds {k}: {speakers} speakers leave 1 beside the largest test part, but one must '
                        'train and another validate. Use more folds')
     return group
+
+
+def _stated_groups(members, protocol):
+    """The fold that protocol.groups puts each speaker into. Raises SerError unless each is in exactly one."""
+    if len(protocol.groups) != protocol.folds:
+        raise SerError(f'protocol.groups: {len(protocol.groups)} groups for {protocol.folds} folds; set protocol.folds '
+                       f'to {len(protocol.groups)}')
+    words = [word.removeprefix('speaker ') for word in named(members, 'speaker')]
+    stated = [name for names in protocol.groups for name in names]
+    for name in stated:
+        if name not in words:
+            raise SerError(f"protocol.groups: no speaker '{name}'. Speakers: {', '.join(words)}."
+                           f'{did_you_mean(name, words)}')
+    if len(set(stated)) < len(stated):
+        twice = next(name for name in stated if stated.count(name) > 1)
+        raise SerError(f"protocol.groups: speaker '{twice}' is named twice; each is tested in one fold")
+    if len(stated) < len(words):
+        raise SerError(f'protocol.groups: no group has {", ".join(w for w in words if w not in stated)}; each speaker '
+                       'is tested in one fold')
+    return np.array([next(fold for fold, names in enumerate(protocol.groups) if word in names) for word in words])
 
 
 def speaker_kfold_parts(index, rows, protocol, names):
