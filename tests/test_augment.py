@@ -5,6 +5,7 @@ from kornia.augmentation import AugmentationSequential
 
 from ser.config.augment import MaskSpecAugment, NoSpecAugment
 from ser.features.augment import FrequencyMask, SpecAugment, TimeMask, draw_spec_augment, spans
+from ser.features.sequences import masked_spans
 
 CONFIG = MaskSpecAugment(time_masks=2, time_width=0.3, frequency_masks=1, frequency_width=0.4)
 
@@ -132,3 +133,21 @@ def test_a_clone_is_its_own_and_takes_over_every_number_of_another():
     copy.copy_(second)
     assert torch.equal(numbers(copy), numbers(second)) and torch.equal(numbers(first), before)
     assert not torch.equal(numbers(second), before)
+
+
+@pytest.mark.parametrize('fill', ['floor', 'mean'])
+def test_the_twelve_rows_of_chroma_survive_the_default_masks(fill):
+    config, clips = MaskSpecAugment(fill=fill), 1000
+    draw = drawn(config, ids=range(clips), views=('chroma',)).views['chroma']
+    # Masks cover whole rows and whole columns: what is left of a row that no frequency mask covers are the frames
+    # that no time mask covers.
+    values = torch.rand(clips, 12, 80) + 1
+    touched = SpecAugment(config)(values[:, None], draw)[:, 0] != values
+    in_sequence = masked_spans(values, torch.full((clips,), 80), draw, fill) != values
+    # The quietest value is what 'floor' fills with.
+    assert (touched != in_sequence).sum(dim=(1, 2)).max() <= 1
+    rows = touched.all(dim=2)
+    assert rows.sum(dim=1).max() <= 4
+    # Two masks, each of a twentieth on average.
+    assert rows.float().mean() == pytest.approx(0.0975, abs=0.02)
+    assert touched.all(dim=1).float().mean() == pytest.approx(0.0975, abs=0.02)

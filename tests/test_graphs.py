@@ -7,6 +7,7 @@ from ser.features.augment import draw_spec_augment
 from ser.features.draw import Draw
 from ser.features.frontend import FrontEnd
 from ser.features.graphs import EAGER_FIRST, MOST_GRAPHS, GraphedFrontEnd
+from ser.features.waveform_augment import AudioDraw
 
 
 class Recorder:
@@ -51,6 +52,13 @@ def test_masks_another_batch_size_and_another_type_are_other_shapes():
         graphed(waveforms, lengths)
     assert graphed(waveforms, lengths, Draw()) == graphed(*batch(100, clips=3)) == 'eager'
     assert graphed(waveforms.float(), lengths) == 'eager' and graphed(waveforms, lengths) == 'replayed'
+
+
+def test_batches_whose_audio_is_augmented_run_eagerly():
+    graphed = GraphedFrontEnd(eager, Recorder)
+    drawn = Draw(audio=AudioDraw(()))
+    assert {graphed(*batch(100), drawn) for _ in range(EAGER_FIRST + 3)} == {'eager'}
+    assert Recorder.made == [] and graphed.eager == EAGER_FIRST + 3
 
 
 def test_no_more_graphs_than_the_memory_is_meant_for():

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ser.config.section import Count, NonNegative, Probability, Section
+from ser.config.waveform_augment import WaveformStep
 
 
 class NoSpecAugment(Section):
@@ -49,6 +50,9 @@ class MixupConfig(Section):
 class AugmentConfig(Section):
     """Augmentation of training batches; evaluation sees none."""
 
+    waveform: tuple[WaveformStep, ...] = ()
+    """Steps on the audio at the features' rate, in this order, each for the clips that its probability picks: gain,
+    polarity, shift, noise, noise_level, background, speed, stretch, pitch, band_limit, codec, and one_of several."""
     spec_augment: Annotated[NoSpecAugment | MaskSpecAugment, Field(discriminator='kind')] = NoSpecAugment()
     """Masks on the images."""
     mixup: MixupConfig = MixupConfig()

@@ -37,6 +37,12 @@ def _value(name, value, depth, lines):
         lines.append(f'{indent}{name}:')
         for key, inner in value.items():
             _value(key, inner, depth + 1, lines)
+    elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+        lines.append(f'{indent}{name}:')
+        for item in value:
+            text = yaml.safe_dump(item.model_dump(mode='json'), default_flow_style=True, sort_keys=False,
+                                  width=float('inf'))
+            lines.append(f'{indent}- {text.rstrip()}')
     else:
         plain = list(value) if isinstance(value, tuple) else value
         text = yaml.safe_dump(plain, default_flow_style=True, width=1000).removesuffix('...\n').rstrip('\n')

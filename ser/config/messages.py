@@ -44,8 +44,9 @@ def _annotation_at(root, raw, path):
     annotation, value = root, raw
     for key in path:
         section = _class_at(annotation, value)
-        # Outside a Section a key belongs to a dict[str, X].
-        annotation = section.model_fields[key].annotation if section else get_args(_inside(annotation))[1]
+        # Outside a Section a key belongs to a dict[str, X], a number to a tuple[X, ...].
+        place = 0 if isinstance(key, int) else 1
+        annotation = section.model_fields[key].annotation if section else get_args(_inside(annotation))[place]
         value = value[key]
     return annotation
 

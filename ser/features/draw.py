@@ -6,6 +6,7 @@ import torch
 
 from ser.features.augment import SpecAugmentDraw, draw_spec_augment
 from ser.features.mixup import Mix
+from ser.features.waveform_augment import AudioDraw, draw_audio
 from ser.randomness import uniform
 
 
@@ -22,6 +23,8 @@ class Draw:
     """Where a fixed length is cut from a longer clip: float32 (B,) in [0, 1), a share of the possible places."""
     mix: Mix | None = None
     """Mixup of waveforms; that of views is the network's."""
+    audio: AudioDraw | None = None
+    """What happens to the audio itself, augment.waveform; where that is drawn, the host decides shapes."""
 
     @property
     def parts(self):
@@ -60,4 +63,5 @@ def draw_views(config, views, epoch, ids, mix=None):
     if length.kind == 'fixed' and length.crop == 'random':
         crop = torch.from_numpy(uniform(ids, 1, 'crop', seed, epoch)[:, 0]).float()
     return Draw(masks=draw_spec_augment(augment.spec_augment, views, seed, epoch, ids), crop=crop,
-                mix=mix if augment.mixup.mixes == 'waveforms' else None)
+                mix=mix if augment.mixup.mixes == 'waveforms' else None,
+                audio=draw_audio(augment.waveform, seed, epoch, ids))

@@ -5,8 +5,11 @@ import torchaudio
 from torch import nn
 
 from ser.errors import SerError
+from ser.features.drawn import fitted
 from ser.features.mixup import mix_waveforms
 from ser.features.trim import LevelTrim, cut_to
+from ser.features.waveform_augment import augmented, longest_of
+from ser.shards.batch import padded_length
 
 FULL_SCALE = 32768.0
 
@@ -70,7 +73,7 @@ class Waveform(nn.Module):
 
     def stages(self, waveforms, lengths, draw=None):
         """Yield (name, float32 (B, T), int64 (B,)) after each step that this config takes, in order: raw, trimmed,
-        resampled, fixed, prepared."""
+        resampled, augmented (training), fixed, prepared."""
         samples = to_float(waveforms)
         # What was made here may be changed here, without another copy.
         samples = zero_beyond(samples, lengths, in_place=samples is not waveforms and not samples.requires_grad)
@@ -81,6 +84,9 @@ class Waveform(nn.Module):
         if self.resample is not None:
             samples, lengths = self._resample(samples, lengths)
             yield 'resampled', samples, lengths
+        if draw is not None and draw.audio is not None:
+            samples, lengths = self._augmented(samples, lengths, draw.audio)
+            yield 'augmented', samples, lengths
         if self.samples is not None and not (draw is None and self.evaluates_whole):
             samples, lengths = cut_to(samples, lengths, self.samples, None if draw is None else draw.crop)
             yield 'fixed', samples, lengths
@@ -111,6 +117,15 @@ class Waveform(nn.Module):
         samples, lengths = self.resample(samples), self._resampled(lengths)
         # Torchaudio rounds the total in float32, one sample off at worst; the sinc also rings past a clip's end.
         return zero_beyond(nn.functional.pad(samples, (0, total - samples.shape[1])), lengths), lengths
+
+    def _augmented(self, samples, lengths, audio):
+        before = samples.shape[1]
+        samples, lengths = augmented(samples, lengths, audio, self.sample_rate)
+        if samples.shape[1] != before:
+            # Batches keep to the few lengths that they are read in: tables and compiled code are made for those.
+            total = -(-longest_of(samples, lengths) * self.data_rate // self.sample_rate)
+            samples = fitted(samples, self._resampled(padded_length(total, self.data_rate)))
+        return samples, lengths
 
     def _levelled(self, samples, lengths):
         if self.level.kind == 'none':
