@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
 from ser.config.schema import Config
 from ser.features.draw import Draw, draw_views
 from ser.features.mixup import Mix
+from ser.features.trim import cut_to
 
 EVERYTHING = {'features': {'waveform': {'length': {'kind': 'fixed'}}},
               'augment': {'spec_augment': {'kind': 'masks'}, 'mixup': {'mixes': 'waveforms'},
@@ -45,3 +47,19 @@ def test_a_clone_is_its_own_and_takes_over_another():
     copy = first.clone()
     copy.copy_(second)
     assert torch.equal(copy.crop, second.crop) and not torch.equal(first.crop, second.crop)
+
+
+def test_crops_are_shares_of_the_possible_places_and_reach_all_of_them():
+    shares = draw_views(Config(**EVERYTHING), ('mel',), 0, np.arange(4000)).crop
+    assert shares.min() >= 0 and shares.max() < 1
+    cut, lengths = cut_to(torch.arange(10.0).expand(4000, 10), torch.full((4000,), 10), 7, shares)
+    assert set(lengths.tolist()) == {7} and torch.equal(cut - cut[:, :1], torch.arange(7.0).expand(4000, 7))
+    counts = torch.bincount(cut[:, 0].long())
+    assert len(counts) == 4 and (counts / 1000 - 1).abs().max() < 0.12
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='pinned memory needs CUDA')
+def test_a_pinned_draw_is_pinned_in_every_part():
+    draw = draw_views(Config(**EVERYTHING), ('mel',), 0, np.array([4, 5, 6]), mix()).pin_memory()
+    assert draw.crop.is_pinned() and draw.mix.permutation.is_pinned() and draw.mix.share.is_pinned()
+    assert all(value.is_pinned() for axis in draw.masks.views['mel'].values() for value in axis.values())

@@ -1,13 +1,20 @@
+import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from ser.config.training import CccLoss as CccConfig
-from ser.config.training import CrossEntropyLoss, FocalLoss
+from ser.config.data import DataConfig
+from ser.config.losses import CccLoss as CccConfig
+from ser.config.losses import CrossEntropyLoss, FocalLoss
 from ser.errors import SerError
+from ser.shards.balance import balance_groups
+from ser.shards.plan import TrainPlan
+from ser.training.job import Job
 from ser.training.losses import CccLoss, Loss, class_weights
+from tests.made_index import clips, index_of
 
 NAMES = ('neutral', 'happy', 'sad')
 COUNTS = [10, 30, 20]
@@ -43,6 +50,32 @@ def test_weights_by_name_square_root_and_absent_class():
     assert class_weights('inverse', NAMES, [0, 30, 30])[0] == 1.0
 
 
+def test_effective_weights_are_the_definition_with_mean_one():
+    beta, counts = 59 / 60, np.array(COUNTS)
+    exact = (1 - beta) / (1 - beta ** counts)
+    np.testing.assert_allclose(class_weights('effective', NAMES, COUNTS), exact / exact.mean(), rtol=1e-6)
+    # A class without clips weighs 1 and takes no part in the mean; one clip of all is the whole of its class.
+    weights = class_weights('effective', NAMES, [0, 1, 0])
+    assert weights.tolist() == [1.0, 1.0, 1.0]
+    some = class_weights('effective', NAMES, [0, 30, 10])
+    assert some[0] == 1.0 and some[1:].mean().item() == pytest.approx(1.0) and some[1] < some[2]
+    assert class_weights('effective', NAMES, [0, 0, 0]).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize('wanted', ['inverse', 'sqrt_inverse', 'effective'])
+def test_what_the_plan_samples_is_not_weighed_again(wanted):
+    def weights(balance):
+        index = index_of(*(clips(emotion, 1, (emotion,), each) for emotion, each in zip(NAMES, COUNTS, strict=True)))
+        rows = np.arange(len(index.rows))
+        plan = TrainPlan(rows, np.zeros(len(rows), np.int64), 'all', 0, 4, 1,
+                         groups=balance_groups(index, rows, DataConfig(balance=balance)))
+        job = SimpleNamespace(plan=plan, index=index, task=SimpleNamespace(labels=NAMES))
+        return class_weights(wanted, NAMES, Job.class_counts.fget(job))
+
+    np.testing.assert_allclose(weights('none'), class_weights(wanted, NAMES, COUNTS), rtol=1e-6)
+    np.testing.assert_allclose(weights('class'), 1.0, rtol=1e-6)
+
+
 def test_a_weight_of_an_unknown_class_names_the_nearest():
     with pytest.raises(SerError, match="no class 'hapy'.*Did you mean 'happy'"):
         class_weights({'hapy': 2.0}, NAMES, COUNTS)
@@ -55,6 +88,63 @@ def test_focal_is_the_definition_and_gamma_zero_is_cross_entropy():
     assert torch.allclose(mean(Loss(FocalLoss(gamma=2.0), NAMES, COUNTS), logits, targets, weights), expected)
     assert torch.allclose(mean(Loss(FocalLoss(gamma=0.0), NAMES, COUNTS), logits, targets, weights),
                           functional.cross_entropy(logits, targets))
+
+
+# Probabilities of three clips and their classes: a hard one, an easy one, one in between.
+TABLE = [((0.2, 0.5, 0.3), 0), ((0.1, 0.1, 0.8), 2), ((0.25, 0.5, 0.25), 1)]
+
+
+@pytest.mark.parametrize('weights', ['none', {'neutral': 3.0, 'happy': 0.5}])
+@pytest.mark.parametrize('smoothing', [0.0, 0.05])
+@pytest.mark.parametrize('gamma', [0.0, 1.0, 2.0])
+def test_focal_by_hand(gamma, smoothing, weights):
+    of_class = (1.0, 1.0, 1.0) if weights == 'none' else (3.0, 0.5, 1.0)
+    summed = weighed = 0.0
+    for probabilities, true in TABLE:
+        smoothed = [smoothing / 3 + (1 - smoothing) * (place == true) for place in range(3)]
+        entropy = -sum(share * math.log(p) for share, p in zip(smoothed, probabilities, strict=True))
+        # The factor knows neither the smoothing nor the weight.
+        summed += of_class[true] * (1 - probabilities[true]) ** gamma * entropy
+        weighed += of_class[true]
+    loss = Loss(FocalLoss(gamma=gamma, label_smoothing=smoothing, class_weights=weights), NAMES, COUNTS)
+    logits = torch.tensor([probabilities for probabilities, _ in TABLE]).log() + 5
+    found = mean(loss, logits, torch.tensor([true for _, true in TABLE]), torch.ones(3))
+    assert found.item() == pytest.approx(summed / weighed, rel=1e-5)
+
+
+def test_focal_numbers_that_anyone_can_check():
+    found = Loss(FocalLoss(gamma=2.0), NAMES, COUNTS).per_clip(
+        torch.tensor([probabilities for probabilities, _ in TABLE]).log(), torch.tensor([0, 2, 1]))
+    # 0.8^2 x 1.60944, 0.2^2 x 0.22314, 0.5^2 x 0.69315
+    np.testing.assert_allclose(found, [1.03004, 0.00893, 0.17329], atol=1e-5)
+
+
+def test_focal_of_votes_uses_the_probability_that_the_votes_expect():
+    votes, probabilities = (0.75, 0.25, 0.0), (0.5, 0.3, 0.2)
+    expected = (1 - (0.75 * 0.5 + 0.25 * 0.3)) ** 2 * -(0.75 * math.log(0.5) + 0.25 * math.log(0.3))
+    loss = Loss(FocalLoss(gamma=2.0, class_weights={'neutral': 2.0}), NAMES, COUNTS)
+    logits, targets = torch.tensor([probabilities]).log(), torch.tensor([votes])
+    assert loss.total(logits, targets, torch.ones(1)).item() == pytest.approx(1.75 * expected, rel=1e-5)
+    assert loss.weight(targets, torch.ones(1)).item() == pytest.approx(1.75)
+
+
+def test_focal_under_mixup_is_the_mixture_of_two_focal_losses():
+    config = FocalLoss(gamma=2.0, label_smoothing=0.05, class_weights={'sad': 2.0})
+    loss, (logits, targets, weights) = Loss(config, NAMES, COUNTS), batch()
+    mix = SimpleNamespace(permutation=torch.arange(11, -1, -1), share=torch.tensor(0.3))
+    own, partner = (loss.per_clip(logits, wanted) * (1 + (wanted == 2)) for wanted in (targets, targets.flip(0)))
+    assert torch.allclose(loss.total(logits, targets, weights, mix), (0.3 * own + 0.7 * partner).sum())
+    # Of a permutation both sides weigh the same in all.
+    assert torch.allclose(loss.weight(targets, weights, mix), loss.weight(targets, weights))
+
+
+def test_focal_gradient_is_that_of_the_definition():
+    logits = torch.tensor([[0.3, -0.2, 0.9]], dtype=torch.float64, requires_grad=True)
+    p = logits.softmax(1)[0, 1]
+    expected, = torch.autograd.grad(-(1 - p) ** 2 * p.log(), logits)
+    found, = torch.autograd.grad(Loss(FocalLoss(gamma=2.0), NAMES, COUNTS).total(
+        logits, torch.tensor([1]), torch.ones(1)), logits)
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_focal_gradient_is_finite_for_a_certain_clip():

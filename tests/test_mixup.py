@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from ser.config.augment import MixupConfig
-from ser.features.mixup import Mix, draw_mix, mix_views
+from ser.features.mixup import Mix, draw_mix, mix_views, mix_waveforms
 
 ON = MixupConfig(alpha=0.4)
 
@@ -56,3 +56,30 @@ def test_images_by_hand_with_one_partner_for_all_views():
     mixed = mix_views(views, Mix(torch.tensor([1, 2, 0]), 0.75).to('cpu'))
     assert mixed['cqt'].flatten().tolist() == [2.5, 12.5, 15.0] and mixed['mel'].flatten().tolist() == [1.25, 2.25, 2.5]
     assert mix_views(views, None) is views
+
+
+def test_lengths_among_the_views_are_those_of_the_longer_clip():
+    views = {'mel': torch.zeros(3, 2, 9), 'frames': torch.tensor([9, 4, 6])}
+    mixed = mix_views(views, Mix(torch.tensor([1, 2, 0]), torch.tensor(0.5)))
+    assert mixed['frames'].tolist() == [9, 6, 9] and mixed['frames'].dtype == torch.int64
+
+
+def test_waveforms_by_hand_and_as_long_as_the_longer_clip():
+    waveforms = torch.tensor([[1.0, 2.0, 3.0, 4.0], [8.0, 8.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    mix = Mix(torch.tensor([1, 0, 2]), torch.tensor(0.75))
+    mixed, lengths = mix_waveforms(waveforms, torch.tensor([4, 2, 1]), mix)
+    assert mixed.tolist() == [[2.75, 3.5, 2.25, 3.0], [6.25, 6.5, 0.75, 1.0], [0.0] * 4]
+    assert lengths.tolist() == [4, 4, 1] and mixed.dtype == torch.float32
+    assert waveforms[1].tolist() == [8.0, 8.0, 0.0, 0.0]
+
+
+def test_waveforms_of_padding_rows_stay_as_they_are():
+    torch.manual_seed(0)
+    waveforms, lengths = torch.randn(6, 50), torch.tensor([50, 20, 30, 0, 10, 0])
+    waveforms[3] = waveforms[5] = 0
+    weights = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0, 0.0])
+    for step in range(20):
+        mixed, counts = mix_waveforms(waveforms, lengths, draw_mix(ON, weights, 0, step, 0))
+        assert not mixed[[3, 5]].any() and counts[[3, 5]].tolist() == [0, 0]
+        # Nobody is mixed with silence: what the clips hold together is kept.
+        assert torch.allclose(mixed.sum(0), waveforms.sum(0), atol=1e-5)

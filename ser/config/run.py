@@ -1,8 +1,8 @@
-"""`run`: seed, device, place and name."""
+"""`run`: seed, device, place, name and who else is told the numbers."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from ser.config.section import Count, Positive, PositiveInt, Section
 
@@ -14,6 +14,33 @@ def _file_name(name):
     if not plain or len(name.encode()) > _LONGEST_NAME:
         raise ValueError(f'should be a plain file name of at most {_LONGEST_NAME} bytes; run.folder says where')
     return name
+
+
+class NoTracker(Section):
+    """The run directory alone."""
+
+    kind: Literal['none'] = 'none'
+    """Nobody else is told."""
+
+
+class TensorBoardTracker(Section):
+    """TensorBoard's event files in the run directory; needs the extra [tensorboard]."""
+
+    kind: Literal['tensorboard'] = 'tensorboard'
+    """The numbers of metrics.csv, learning rates, test scores; see them with tensorboard --logdir RUN/tensorboard."""
+
+
+class WandbTracker(Section):
+    """Weights & Biases; needs the extra [wandb]."""
+
+    kind: Literal['wandb'] = 'wandb'
+    """The numbers of metrics.csv, learning rates, test scores, and the config."""
+    project: Annotated[str, Field(min_length=1)] = 'ser'
+    """Which project the run belongs to."""
+    entity: Annotated[str, Field(min_length=1)] | None = None
+    """Whose project; null is the account's own."""
+    mode: Literal['online', 'offline'] = 'online'
+    """'offline' asks no network: files stay in RUN/wandb until `wandb sync` sends them."""
 
 
 class RunConfig(Section):
@@ -37,3 +64,5 @@ class RunConfig(Section):
     """How long a rank waits for the others before the run fails."""
     log_seconds: Positive = 10.0
     """Seconds between progress lines."""
+    tracker: Annotated[NoTracker | TensorBoardTracker | WandbTracker, Field(discriminator='kind')] = NoTracker()
+    """Where the numbers of metrics.csv and the test scores go as well: kind none, tensorboard or wandb."""

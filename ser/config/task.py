@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ser.config.section import NonNegative, Positive, Section
+from ser.config.losses import ClassWeights
+from ser.config.section import NonNegative, Section
 
 
 class AuxiliaryTarget(Section):
@@ -14,7 +15,7 @@ class AuxiliaryTarget(Section):
     """JSON key of each sample that holds it; null is the target's own name. This head ignores clips without it."""
     weight: NonNegative = 0.3
     """How much its loss counts beside the emotion's, whose weight is 1."""
-    class_weights: Literal['none', 'inverse', 'sqrt_inverse'] | dict[str, Positive] = 'none'
+    class_weights: ClassWeights = 'none'
     """As training.loss.class_weights, of this target's values."""
 
 

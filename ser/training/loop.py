@@ -11,19 +11,22 @@ import torch
 from ser.errors import SerError
 from ser.features.draw import draw_views
 from ser.features.mixup import draw_mix
-from ser.files import sha256_of, verifies
 from ser.randomness import key_of
-from ser.training.checkpoint import load_checkpoint, load_newest, save_checkpoint, save_weights
+from ser.training.best import check_best
+from ser.training.checkpoint import load_newest, save_checkpoint, save_weights
+from ser.training.contrastive import check_contrastive
 from ser.training.distributed import wrap
 from ser.training.evaluate import autocast, evaluate_stream
 from ser.training.interrupt import Interrupted
 from ser.training.objective import Objective
-from ser.training.optim import Schedule, build_optimizers
+from ser.training.optim import build_optimizers
 from ser.training.prefetch import DeviceBatches
 from ser.training.progress_line import progress_line, seconds_left
 from ser.training.run import metrics_row
+from ser.training.schedules import Schedule
 from ser.training.state import Progress, averaged, restore, scored_state, snapshot
 from ser.training.task import validate
+from ser.training.trackers import NoTracker
 from ser.training.warmup import warm_up
 
 log = logging.getLogger(__name__)
@@ -48,10 +51,12 @@ class Trainer:
         self.ema = averaged(self.plain_network, training.ema)
         self.objective = Objective(job.task, training.loss, job.class_counts, job.split.parts['train'],
                                    self.plain_network).to(self.device)
-        self.optimizers = build_optimizers(training.optimizer, self.model.parts())
+        check_contrastive(self.config, self.model, self.device)
+        depths = getattr(self.plain_network, 'depths', None)
+        self.optimizers = build_optimizers(training.optimizer, self.model.parts(), depths() if depths else None)
         self.steps_per_epoch = job.plan.steps_per_epoch
         self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
-        self.progress = Progress()
+        self.progress, self.tracker = Progress(), NoTracker()
         self._steps_here = 0
         self._met = Counter()
         self._saved_at = self._logged_at = time.monotonic()
@@ -73,18 +78,7 @@ class Trainer:
         self.world.agree(checkpoint=path.name if path else None)
         if self.world.is_main:
             self.run.truncate_metrics(self.progress.epoch)
-            self._check_best()
-
-    def _check_best(self):
-        """Write best.safetensors again when a kill left one of an epoch that the checkpoint does not know."""
-        p, best = self.progress, self.run.path / 'best.safetensors'
-        if p.best_epoch and not (verifies(best) and sha256_of(best) == p.best_sha256):
-            state = load_checkpoint(self.run.checkpoints, p.top[0][2]) if p.top else None
-            if state is None:
-                raise SerError(f'{best}: lost or damaged, and no checkpoint of epoch {p.best_epoch} is left '
-                               '(training.keep_best). Start a new run')
-            log.warning('best.safetensors was lost or of another epoch: written again from its checkpoint')
-            save_weights(best, scored_state(state))
+            check_best(self.run, self.progress)
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -167,8 +161,8 @@ class Trainer:
                         self.progress.global_step, self._place(i))
 
     def device_batches(self, stream):
-        """The DeviceBatches of a training stream; on CUDA with their views, unless many would be held at once."""
-        ahead = self.views if self.config.training.accumulate == 1 else None
+        """The DeviceBatches of a training stream; on CUDA with views, unless many were held or steps change them."""
+        ahead = self.views if self.config.training.accumulate == 1 and not self.model.learns_filters else None
         return DeviceBatches(stream, self.device, ahead)
 
     def views(self, batch, host, i=0):
@@ -236,12 +230,12 @@ class Trainer:
 
     def _end_epoch(self):
         p = self.progress
-        train_loss, rate, line = self._mean_loss(), self.schedule.rate(), self._line()
+        train_loss, rates, line = self._mean_loss(), self.schedule.rates(), self._line()
         valid = self.validate()
         improved = p.improves(valid.value, valid.loss)
         self.schedule.after_epoch(valid.loss)
         log.info('%s | valid %s%s', line, valid.text, ' (best)' if improved else '')
-        row = metrics_row(p, train_loss, rate, valid, improved)
+        row = metrics_row(p, train_loss, rates['lr'], valid, improved)
         p.stale_epochs = 0 if improved else p.stale_epochs + 1
         if improved:
             p.best_score, p.best_loss, p.best_epoch = valid.value, valid.loss, p.epoch + 1
@@ -256,6 +250,7 @@ class Trainer:
             if improved:
                 p.best_sha256 = save_weights(self.run.path / 'best.safetensors', self._scored_state())
             self.run.write_metrics([r for r in self.run.read_metrics() if int(r['epoch']) < row['epoch']] + [row])
+            self.tracker.log_epoch({**row, **rates})
         self.save()
         if stale:
             log.info('stopped early: validation no better for %d epochs', patience)

@@ -8,10 +8,12 @@ from ser.errors import SerError, did_you_mean
 
 
 def class_weights(wanted, names, counts, where='training.loss'):
-    """One weight per class, float32 (C,), from the training part's clip counts.
+    """One weight per class, float32 (C,), from how many clips of each an epoch of training draws.
 
-    wanted: 'none', 'inverse' (N / (C n), scikit-learn's 'balanced'), 'sqrt_inverse', or {class: weight}.
-    A class without training clips weighs 1. Raises SerError for a weight of an unknown class.
+    wanted: 'none', 'inverse' (N / (C n), scikit-learn's 'balanced'), 'sqrt_inverse', 'effective' (the inverse of the
+    effective number of clips, Cui et al. 2019, with beta = (N - 1) / N, over its mean over the classes that have
+    clips), or {class: weight}. counts: (C,), not whole numbers where data.balance draws them; a class without clips
+    weighs 1. Raises SerError for a weight of an unknown class.
     """
     if isinstance(wanted, dict):
         for name in wanted:
@@ -22,16 +24,29 @@ def class_weights(wanted, names, counts, where='training.loss'):
     if wanted == 'none':
         return torch.ones(len(names))
     counts = torch.as_tensor(counts, dtype=torch.float64)
-    weights = torch.where(counts > 0, counts.sum() / (len(names) * counts.clamp(min=1)), torch.ones_like(counts))
-    return (weights.sqrt() if wanted == 'sqrt_inverse' else weights).float()
+    present = counts > 0
+    if wanted == 'effective':
+        weights = 1 / _effective(counts[present])
+        weights = weights / weights.mean()
+    else:
+        weights = counts.sum() / (len(names) * counts[present])
+    every = torch.ones_like(counts).masked_scatter_(present, weights)
+    return (every.sqrt() if wanted == 'sqrt_inverse' else every).float()
+
+
+def _effective(counts):
+    """(1 - beta^n) / (1 - beta) of counts n > 0, float64, beta = (N - 1) / N of their sum N."""
+    total = counts.sum().clamp(min=1)
+    return -torch.expm1(counts * torch.log1p(-1 / total)) * total
 
 
 class Loss(nn.Module):
     """Cross-entropy or focal loss with smoothing, class weights and mixup.
 
-    A step's loss is the sum of `total` over all its micro-batches and ranks divided by the sum of `weight`.
-    Targets are class numbers int64 (B,), negative where unknown: such a clip counts nothing; or shares of votes
-    float32 (B, C).
+    A step's loss is the sum of `total` over all its micro-batches and ranks divided by the sum of `weight`: class
+    weights are shares of that mean, so that their scale does not matter, and a clip counts as much as its own class
+    weighs, wherever smoothing spreads its target. Targets are class numbers int64 (B,), negative where unknown: such a
+    clip counts nothing; or shares of votes float32 (B, C), where a clip counts as much as its classes weigh on average.
     """
 
     def __init__(self, config, names, counts, where='training.loss'):
@@ -42,7 +57,11 @@ class Loss(nn.Module):
         self.register_buffer('class_weights', weights, persistent=False)
 
     def per_clip(self, logits, targets):
-        """Unweighted loss of each clip, float32 (B,); logits (B, C)."""
+        """Unweighted loss of each clip, float32 (B,); logits (B, C).
+
+        The focal factor (1 - p_t)^gamma is of the network's own probability of the target, p . t of votes t, without
+        weights and smoothing, and is differentiated as Lin et al. (2017) define it.
+        """
         logits = logits.float()
         soft = targets.is_floating_point()
         targets = targets if soft else targets.clamp(min=0)

@@ -5,6 +5,7 @@ from collections import Counter
 import torch
 from torch import nn
 
+from ser.training.contrastive import ContrastiveTerm
 from ser.training.losses import CccLoss, Loss
 
 
@@ -52,8 +53,8 @@ class Objective(nn.Module):
     """All terms of a task and a network as sums and weights; the main head's is the first."""
 
     def __init__(self, task, loss, class_counts, train_rows, network=None):
-        """task: Task. loss: the config's training.loss. class_counts: training clips per class. train_rows: their
-        numbers. network: tells its own terms, `side_losses` and `penalties`: name -> share of the loss."""
+        """task: Task. loss: the config's training.loss. class_counts: training clips of an epoch per class. train_rows:
+        their numbers. network: tells its own terms, `side_losses` and `penalties`: name -> share of the loss."""
         super().__init__()
         main = task.heads[0]
         target = 'votes' if task.config.kind == 'emotion' and task.config.soft_labels else main.target
@@ -71,6 +72,10 @@ class Objective(nn.Module):
         for name, share in getattr(network, 'penalties', {}).items():
             terms.append(PenaltyTerm(name))
             shares.append(share)
+        contrastive = getattr(loss, 'contrastive', None)
+        if contrastive is not None:
+            terms.append(ContrastiveTerm(contrastive.temperature, main.target))
+            shares.append(contrastive.weight)
         self.terms = nn.ModuleList(terms)
         self.register_buffer('shares', torch.tensor(shares), persistent=False)
 

@@ -1,12 +1,57 @@
-"""Optimisers per part of the model, and the learning rate over time."""
-
-import math
+"""Optimisers per part of the model, and tiers of learning rates inside them."""
 
 import torch
 
 from ser.errors import SerError, did_you_mean
 
 OPTIMIZERS = {'adam': torch.optim.Adam, 'radam': torch.optim.RAdam, 'adamw': torch.optim.AdamW}
+
+
+def build_optimizers(config, parts, depths=None):
+    """{name: torch optimiser}, in a fixed order.
+
+    parts: {part name: list of parameters}, names dotted where a part lies in a larger one. depths: part -> how many
+    layers lie between it and the head, 0 of those not named; None where the network does not tell. With kind 'parts'
+    each named part, or prefix of parts up to a dot, has its own optimiser and the others share `rest`. Raises SerError
+    for a part that the model does not have, for layer_decay without depths, and where nothing learns.
+    """
+    if config.kind != 'parts':
+        return _with_parameters({'all': _single(config, parts, depths, 'training.optimizer')})
+    _check_named(config.parts, parts, 'training.optimizer.parts')
+    shares = {name: {} for name in (*config.parts, 'rest')}
+    for part, parameters in parts.items():
+        shares[_longest(config.parts, part) or 'rest'][part] = parameters
+    built = {}
+    for name, own in shares.items():
+        where = f'training.optimizer.{f"parts.{name}" if name in config.parts else name}'
+        built[name] = _single(config.parts.get(name, config.rest), own, depths, where)
+    return _with_parameters(built)
+
+
+def _with_parameters(built):
+    """The optimisers that have any. Raises SerError where none has."""
+    found = {name: optimizer for name, optimizer in built.items() if optimizer is not None}
+    if not found:
+        raise SerError('training.optimizer: nothing of this model learns: every part of it is frozen. Unfreeze one '
+                       'under model')
+    return found
+
+
+def _single(config, parts, depths, where):
+    """The optimiser of `parts` by its config, or None where they hold no parameters."""
+    _check_named(config.tiers, parts, f'{where}.tiers')
+    if config.layer_decay != 1 and depths is None:
+        raise SerError(f'{where}.layer_decay: this model does not tell how deep its layers lie. Set it to 1, and rates '
+                       f'by part in {where}.tiers')
+    tiers = {}
+    for part, parameters in parts.items():
+        factor = config.tiers.get(_longest(config.tiers, part), 1.0)
+        if config.layer_decay != 1:
+            factor *= config.layer_decay ** depths.get(part, 0)
+        tiers.setdefault(factor, []).extend(parameters)
+    groups = [{**group, 'lr': config.lr * factor, 'tier': factor}
+              for factor, parameters in tiers.items() for group in _groups(parameters, config) if group['params']]
+    return OPTIMIZERS[config.kind](groups, lr=config.lr, betas=config.betas) if groups else None
 
 
 def _groups(parameters, config):
@@ -18,82 +63,21 @@ def _groups(parameters, config):
     return [{'params': matrices, 'weight_decay': config.weight_decay}, {'params': vectors, 'weight_decay': 0.0}]
 
 
-def _single(config, parameters):
-    groups = [group for group in _groups(parameters, config) if group['params']]
-    return OPTIMIZERS[config.kind](groups, lr=config.lr, betas=config.betas)
+def _prefixes(part):
+    """'a.b.c', 'a.b', 'a' of 'a.b.c'."""
+    names = part.split('.')
+    return ['.'.join(names[:count]) for count in range(len(names), 0, -1)]
 
 
-def build_optimizers(config, parts):
-    """{name: torch optimiser}, in a fixed order.
-
-    parts: {part name: list of parameters}. With kind 'parts' each named part has its own optimiser and the
-    others share `rest`. Raises SerError for a part that the model does not have.
-    """
-    if config.kind != 'parts':
-        return {'all': _single(config, [p for parameters in parts.values() for p in parameters])}
-    for name in config.parts:
-        if name not in parts:
-            raise SerError(f"training.optimizer.parts: the model has no part '{name}'. Parts: {', '.join(parts)}."
-                           f'{did_you_mean(name, parts)}')
-    optimizers = {name: _single(single, parts[name]) for name, single in config.parts.items() if parts[name]}
-    rest = [p for name, parameters in parts.items() if name not in config.parts for p in parameters]
-    if rest:
-        optimizers['rest'] = _single(config.rest, rest)
-    return optimizers
+def _longest(wanted, part):
+    """The longest of `wanted` that is the part or what its name begins with up to a dot, or None."""
+    return next((prefix for prefix in _prefixes(part) if prefix in wanted), None)
 
 
-def rate_factor(config, step, steps_per_epoch, epochs):
-    """The share of the configured rate at global step `step`: a pure function, so resuming needs no state."""
-    if config.kind == 'plateau':
-        return 1.0
-    warmup = config.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return (step + 1) / (math.floor(warmup) + 1)
-    if config.kind == 'constant':
-        return 1.0
-    done = min(1.0, (step - warmup) / max(1, epochs * steps_per_epoch - warmup))
-    return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-class Schedule:
-    """Sets every optimiser's learning rate: by step (constant, cosine) or after validation (plateau)."""
-
-    def __init__(self, config, optimizers, steps_per_epoch, epochs):
-        self.config, self.optimizers = config, optimizers
-        self.steps_per_epoch, self.epochs = steps_per_epoch, epochs
-        for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group.setdefault('initial_lr', group['lr'])
-        self.plateaus = {}
-        if config.kind == 'plateau':
-            self.plateaus = {name: torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimizer, factor=config.factor, patience=config.patience, min_lr=config.min_lr)
-                for name, optimizer in optimizers.items()}
-
-    def before_step(self, global_step):
-        """Set the rates for the step about to be taken."""
-        if self.plateaus:
-            return
-        factor = rate_factor(self.config, global_step, self.steps_per_epoch, self.epochs)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group['lr'] = group['initial_lr'] * factor
-
-    def after_epoch(self, valid_loss):
-        """Let plateau schedules see the validation loss."""
-        for plateau in self.plateaus.values():
-            plateau.step(valid_loss)
-
-    def rate(self):
-        """The first optimiser's learning rate, for the log."""
-        return next(iter(self.optimizers.values())).param_groups[0]['lr']
-
-    def state_dict(self):
-        """Plain numbers of the plateau schedules; empty for pure functions of the step."""
-        return {name: {k: v for k, v in plateau.state_dict().items() if isinstance(v, (int, float, list))}
-                for name, plateau in self.plateaus.items()}
-
-    def load_state_dict(self, state):
-        """Restore what `state_dict` gave."""
-        for name, plateau in self.plateaus.items():
-            plateau.load_state_dict(state[name])
+def _check_named(wanted, parts, where):
+    """Raises SerError for a name that is neither a part nor the beginning of one."""
+    known = dict.fromkeys(prefix for part in parts for prefix in reversed(_prefixes(part)))
+    for name in wanted:
+        if name not in known:
+            raise SerError(f"{where}: the model has no part '{name}'. Parts: {', '.join(parts)}."
+                           f'{did_you_mean(name, list(known))}')

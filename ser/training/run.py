@@ -45,7 +45,10 @@ def new_run_path(config_run, out=None):
 
 
 def metrics_row(progress, train_loss, rate, valid, improved):
-    """A row of metrics.csv for the epoch that `progress` (state.Progress) has just ended; valid: a task.Validation."""
+    """A row of metrics.csv for the epoch that `progress` (state.Progress) has just ended; valid: a task.Validation.
+
+    train_loss is of the batches as they were trained on, augmented and mixed; all scores are of clean clips.
+    """
     seconds = max(progress.epoch_seconds, 1e-9)
     return {'epoch': progress.epoch + 1, 'steps': progress.global_step, 'train_loss': train_loss, **valid.row,
             'lr': rate, 'clips_per_second': progress.epoch_clips / seconds,
