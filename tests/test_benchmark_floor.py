@@ -8,6 +8,7 @@ from torch import nn
 
 from ser.benchmarks.floor import (
     Rates,
+    Work,
     add_floor,
     cqt_work,
     fft_flops,
@@ -18,6 +19,7 @@ from ser.benchmarks.floor import (
     measure_rates,
     mel_work,
     network_work,
+    sequence_work,
 )
 from ser.benchmarks.timing import Row
 from tests.tiny_benchmark import tiny_config
@@ -64,6 +66,16 @@ def test_the_front_end_reads_int16_and_adds_both_transforms():
     assert both.bytes == 2 * 8192 + 4 * 2 * 3 * 32 * 32 and mel.bytes == 2 * 8192 + 4 * 3 * 32 * 32
     assert both.flops == pytest.approx(cqt_work(features(), 8192).flops + mel_work(features(), 8192, 64).flops)
     assert mel.flops == pytest.approx(mel_work(features(), 8192, 64).flops)
+
+
+def test_sequences_for_a_clip():
+    given = features()
+    frames = 1 + 8192 // given.mel.hop_length
+    both, mel = (sequence_work(given, 8192, wanted) for wanted in (('mel', 'chroma'), ('mel',)))
+    assert mel.bytes == 2 * 8192 + 4 * frames * given.mel.bins and both.bytes == mel.bytes + 4 * frames * 12
+    assert both.flops == mel.flops == mel_work(given, 8192).flops
+    # int16 in, float32 out.
+    assert sequence_work(given, 8192, ()) == Work(6.0 * 8192)
 
 
 class Network(nn.Module):

@@ -11,7 +11,7 @@ from ser.benchmarks.parts import without_work
 from ser.benchmarks.stock import stock_call
 from ser.benchmarks.timing import measure
 from ser.features.frontend import FrontEnd
-from tests.tiny_benchmark import no_long_warm_up, tiny_config, tiny_options  # noqa: F401
+from tests.tiny_benchmark import crnn_config, no_long_warm_up, tiny_config, tiny_options  # noqa: F401
 
 DEVICE_RIVALS = ('nnaudio-1992', 'nnaudio-2010', 'torchaudio', 'bare-ffts')
 STAGES = ('copy', 'cqt', 'mel', 'level_image', 'spec_augment', 'front_end')
@@ -43,6 +43,23 @@ def test_stages_without_work_under_a_config():
 def test_images_other_than_cqt_and_mel_have_no_rivals():
     options = tiny_options(['front_end'], ('librosa', *DEVICE_RIVALS), ['model.views.cqt=null'])
     assert names(front_end_cases(options)) == {('front_end', 'ser'), ('front_end', 'bare-ffts')}
+
+
+def test_a_model_of_sequences_has_the_cases_that_need_no_image():
+    reasons = without_work(crnn_config())
+    assert reasons == {'cqt': 'the model sees mel and chroma alone', **dict.fromkeys(
+        ('level_image', 'spec_augment'), 'model.kind crnn sees no images; front_end is the whole of what it sees')}
+    options = tiny_options(['mel', 'front_end'], (*DEVICE_RIVALS, 'librosa'), config=crnn_config())
+    cases = front_end_cases(options)
+    assert names(cases) == {('mel', name) for name in ('ser', 'torchaudio', 'bare-ffts', 'librosa', 'librosa-parallel')
+                            } | {('front_end', 'ser'), ('front_end', 'bare-ffts')}
+    rows = measure([case for case in cases if 'librosa' not in case.implementation], 1, options.device, lambda _: None)
+    assert [row.error for row in rows] == [None] * 5
+    case = next(case for case in cases if case.stage == 'front_end')
+    with ExitStack() as stack:
+        views = case.start(stack)()
+    assert {name: tuple(view.shape) for name, view in views.items()} == {
+        'mel': (4, 16, 26), 'chroma': (4, 12, 26), 'frames': (4,)}
 
 
 @pytest.mark.slow

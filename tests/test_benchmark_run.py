@@ -15,7 +15,7 @@ from ser.benchmarks.run import add_percent, build_options, cases_of, measure_all
 from ser.config.load import load_config
 from ser.errors import SerError
 from tests.test_benchmark_table import broken, row
-from tests.tiny_benchmark import no_long_warm_up, tiny_config, tiny_options  # noqa: F401
+from tests.tiny_benchmark import crnn_config, no_long_warm_up, tiny_config, tiny_options  # noqa: F401
 
 
 def quiet(_):
@@ -49,6 +49,21 @@ def test_all_stages_that_the_config_has():
     assert set(STAGES) - set(tiny_options(assignments=without).stages) == {'cqt', 'spec_augment'}
     assert refused(stages=['cqt'], assignments=without) == (
         '--stages cqt: this config has no such work: the model sees mel alone')
+
+
+def test_a_model_of_sequences_has_all_stages_but_those_of_images():
+    assert set(STAGES) - set(tiny_options(config=crnn_config()).stages) == {'cqt', 'level_image', 'spec_augment'}
+    assert refused(stages=['level_image'], config=crnn_config()) == (
+        '--stages level_image: this config has no such work: model.kind crnn sees no images; front_end is the whole '
+        'of what it sees')
+    assert without_weights(crnn_config()) == crnn_config()
+
+
+def test_the_network_of_sequences_is_measured_as_any_other():
+    forward, step, cached = measure_all(tiny_options(['model_forward', 'train_step'], ['cached'],
+                                                     config=crnn_config('features.mel.trainable=true')), quiet)
+    assert forward.error is step.error is cached.error is None
+    assert step.extra['flops'] == 3 * forward.extra['flops'] > 0 and step.extra['percent_of_step'] == 100.0
 
 
 @pytest.mark.parametrize(('given', 'words'), [

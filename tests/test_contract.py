@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -6,17 +8,19 @@ from ser.models.contract import Output, SpeechModel
 
 
 class MeanAndPeak(nn.Module):
-    """A front end of two numbers; `learned` scales them by a parameter."""
+    """A front end of two numbers; `learned` scales them by a tensor that learns."""
 
     def __init__(self, learned=False):
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(1)) if learned else None
-        self.calls = []
+        self.learned, self.calls = learned, []
 
-    def forward(self, waveforms, lengths, draw=None):
+    def initial_filters(self):
+        return {'scale': torch.ones(1)} if self.learned else {}
+
+    def forward(self, waveforms, lengths, draw=None, filters=None):
         self.calls.append((lengths, draw))
         found = torch.stack([waveforms.float().mean(1), waveforms.float().amax(1)], 1)
-        return {'pair': found if self.scale is None else found * self.scale}
+        return {'pair': found if filters is None else found * filters['scale']}
 
 
 class OneLayer(nn.Module):
@@ -59,12 +63,30 @@ def test_draw_and_mix_are_passed_on():
     assert output.logits.shape == (4, 3)
 
 
-def test_views_carry_a_gradient_only_where_the_front_end_learns():
+def test_views_carry_a_gradient_only_where_filters_learn():
     assert not SpeechModel(MeanAndPeak(), OneLayer()).views(*batch())['pair'].requires_grad
     learned = SpeechModel(MeanAndPeak(learned=True), OneLayer())
     assert learned.views(*batch())['pair'].requires_grad
     with torch.no_grad():
         assert not learned.views(*batch())['pair'].requires_grad
+    assert not learned.requires_grad_(False).views(*batch())['pair'].requires_grad
+
+
+def test_filters_are_the_networks_and_those_of_another_network_may_be_taken():
+    model = SpeechModel(MeanAndPeak(learned=True), OneLayer())
+    assert 'network.filters.scale' in model.state_dict() and not list(model.front_end.parameters())
+    other = copy.deepcopy(model.network)
+    other.filters['scale'].data.fill_(3.0)
+    waveforms, lengths = batch()
+    torch.testing.assert_close(model.views(waveforms, lengths, network=other)['pair'],
+                               3 * model.views(waveforms, lengths)['pair'])
+
+
+def test_no_graph_of_the_front_end_is_captured_where_filters_learn():
+    plain, learned = (SpeechModel(MeanAndPeak(learns), OneLayer()) for learns in (False, True))
+    plain.capture_views()
+    learned.capture_views()
+    assert plain.graphed is not None and learned.graphed is None
 
 
 @pytest.mark.parametrize('learned', [False, True])
@@ -78,7 +100,7 @@ def test_parts_cover_every_parameter_once(learned):
 
 def test_frozen_parameters_are_in_no_part():
     model = SpeechModel(MeanAndPeak(learned=True), OneLayer())
-    model.front_end.scale.requires_grad_(False)
+    model.network.filters.requires_grad_(False)
     assert 'front_end' not in model.parts()
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 
 from tests.shard_factory import make_shards
 from tests.tiny import ASSIGNMENTS
@@ -31,10 +32,10 @@ def launch(ranks, *command):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def probed(shards, folder, ranks):
+def probed(shards, folder, ranks, *assignments):
     folder.mkdir()
     report = folder / 'report.json'
-    launch(ranks, 'tests/rank_probe.py', shards, folder / 'run', report, *ASSIGNMENTS, *BN_HEAD)
+    launch(ranks, 'tests/rank_probe.py', shards, folder / 'run', report, *ASSIGNMENTS, *BN_HEAD, *assignments)
     return json.loads(report.read_text())
 
 
@@ -46,6 +47,19 @@ def test_global_batches_are_one_processes_and_weights_equal_on_both_ranks(shards
                 for a, b in zip(first['ids'], second['ids'], strict=True)]
     assert together == alone['ids']
     assert first['weights'] == second['weights']
+
+
+@pytest.mark.slow
+def test_filters_that_learn_get_the_gradients_of_both_ranks(shards, tmp_path):
+    # Each rank hears other clips: filters that were not averaged would drift apart.
+    first, second = probed(shards, tmp_path / 'two', 2, 'features.mel.trainable=true', 'training.optimizer.lr=0.01')
+    assert first['weights'] == second['weights']
+    weights = safetensors.torch.load_file(tmp_path / 'two' / 'run' / 'best.safetensors')
+    learned = weights['network.filters.mel']
+    inside = learned != 0
+    assert learned.shape == (32, 257) and inside.any() and (learned[inside].abs() < 1).any()
+    peaks = learned.amax(dim=1)
+    assert (peaks[peaks > 0] != 1).any()
 
 
 def test_the_command_under_torchrun_predicts_every_test_clip_once(shards, tmp_path):

@@ -3,7 +3,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ser.config.training import Adam, PlateauSchedule
-from ser.training.optim import Schedule, build_optimizers
+from ser.training.optim import build_optimizers
+from ser.training.schedules import Schedule
 from ser.training.state import Progress, restore, snapshot
 
 

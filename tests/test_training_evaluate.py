@@ -76,3 +76,46 @@ def test_ranks_join_as_one():
     joined = _join(part, np.array([0, 1, 2]))
     assert joined.ids.tolist() == [0, 1, 2] and joined.probabilities[:, 0].tolist() == [.1, .3, .5]
     assert isinstance(joined, Evaluated)
+
+
+class Weighed(Loudness):
+    """The same with a detail of fixed width."""
+
+    def forward(self, views, mix=None):
+        return super().forward(views)._replace(details={'gate': torch.stack([views['x'], 1 - views['x']], 1)})
+
+
+def test_details_asked_for_follow_the_clips_and_average_over_windows():
+    model = SpeechModel(First(), Weighed())
+    windows = [Row(7, np.full(1000, level, np.int16), 1, 1.0, 'k') for level in (100, 300)]
+    batches = [collate([*rows([5]), *windows], 4, 2000), collate(rows([3]), 4, 2000)]
+    found = evaluate_stream(model, model.network, batches, World(), CPU, None, np.array([3, 5, 7]),
+                            (Head('emotion', ('quiet', 'loud')),), details=('gate',))
+    assert found.details['gate'] == pytest.approx(np.array([[.03, .97], [.05, .95], [2., -1.]]))
+    assert evaluated([collate(rows([5]), 4, 2000)], [5]).details == {}
+
+
+def test_details_of_ranks_join_as_one():
+    part = [(np.array([2, 0]), np.array([0, 1]), np.array([[.5, .5], [.1, .9]]), np.array([[2.], [0.]])),
+            (np.array([1]), np.array([1]), np.array([[.3, .7]]), np.array([[1.]])), (np.empty(0),)]
+    joined = _join(part, np.array([0, 1, 2]), ('gate',))
+    assert joined.details['gate'][:, 0].tolist() == [0, 1, 2] and joined.targets.tolist() == [1, 1, 0]
+
+
+def test_scores_are_of_clean_clips_whatever_training_does_to_them():
+    seen = []
+
+    class Draws(First):
+        def forward(self, waveforms, lengths, draw=None):
+            seen.append(draw)
+            return super().forward(waveforms, lengths)
+
+    class Mixes(Loudness):
+        def forward(self, views, mix=None):
+            seen.append(mix)
+            return super().forward(views)
+
+    model = SpeechModel(Draws(), Mixes()).train()
+    evaluate_stream(model, model.network, [collate(rows([1, 2]), 2, 2000)], World(), CPU, None, np.array([1, 2]),
+                    (Head('emotion', ('quiet', 'loud')),))
+    assert seen == [None, None] and not model.network.training

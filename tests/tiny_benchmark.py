@@ -17,10 +17,19 @@ def tiny_config(*assignments):
     return load_config(('base',), [*ASSIGNMENTS, *CQT, *assignments])
 
 
+def crnn_config(*assignments):
+    """A CRNN on short sequences at 16 kHz."""
+    sizes = ['features.mel={n_fft: 512, hop_length: 320, bins: 16}', 'features.sample_rate=16000',
+             'data.sample_rate=16000', 'data.workers=0', 'run.threads=1', 'model={kind: crnn, features: [mel, chroma], '
+             'channels: [4], pools: [[2, 2]], width: 8, hidden: 4}', 'augment.spec_augment={kind: masks}']
+    return load_config(('base',), [*sizes, *assignments])
+
+
 def tiny_options(stages=None, against=(), assignments=(), **given):
-    """BenchmarkOptions over tiny_config."""
+    """BenchmarkOptions over tiny_config, or another `config`."""
+    config = given.pop('config', None) or tiny_config(*assignments)
     given = {'batches': (4,), 'seconds': 0.5, 'repeats': 1, **given}
-    return build_options(tiny_config(*assignments), torch.device('cpu'), stages=stages, against=against, **given)
+    return build_options(config, torch.device('cpu'), stages=stages, against=against, **given)
 
 
 @pytest.fixture(autouse=True)

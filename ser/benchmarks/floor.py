@@ -95,8 +95,17 @@ def front_end_work(features, samples, wanted):
     return Work(2.0 * samples + _image_bytes(features, wanted), sum(part.flops for part in parts))
 
 
+def sequence_work(features, samples, wanted):
+    """Work of a front end of sequences: int16 in; out, rows of every frame, or the waveform where none are wanted."""
+    rows = {'mel': features.mel.bins, 'mfcc': features.mfcc.coefficients, 'chroma': features.chroma.bins}
+    if not wanted:
+        return Work(6.0 * samples)
+    frames = 1 + samples // features.mel.hop_length
+    return Work(2.0 * samples + 4.0 * frames * sum(rows[name] for name in wanted), mel_work(features, samples).flops)
+
+
 def network_work(network, views, batch, train):
-    """Work of a network on `views` (dict of images of at least one clip), per clip of a batch.
+    """Work of a network on `views` (dict of tensors of at least one clip), per clip of a batch.
 
     Products of matrices and convolutions are counted as torch counts them; a backward pass has twice the forward's.
     """

@@ -6,7 +6,7 @@ import torch
 
 from ser.benchmarks import rivals
 from ser.benchmarks.clips import made_batch
-from ser.benchmarks.floor import cqt_work, front_end_work, image_work, mask_work, mel_work
+from ser.benchmarks.floor import cqt_work, front_end_work, image_work, mask_work, mel_work, sequence_work
 from ser.benchmarks.librosa_path import LibrosaPath, as_they_run_it, at_its_best
 from ser.benchmarks.parts import (
     device_batch,
@@ -14,6 +14,7 @@ from ser.benchmarks.parts import (
     feature_samples,
     features_wanted,
     front_end_of,
+    has_images,
     images_of,
 )
 from ser.benchmarks.stock import stock_case
@@ -102,7 +103,9 @@ def _bare(options, batch, wanted):
     padded = made_batch(1, options.seconds, config.data.sample_rate).waveforms.shape[1]
     samples = round(padded * config.features.sample_rate / config.data.sample_rate)
     parts = {'cqt': rivals.bare_cqt, 'mel': rivals.bare_mel}
-    calls = [part(config.features, batch, samples, options.device) for name, part in parts.items() if name in wanted]
+    # MFCC and chroma are made of the Mel's spectrum.
+    needed = {'cqt' if name == 'cqt' else 'mel' for name in wanted}
+    calls = [part(config.features, batch, samples, options.device) for name, part in parts.items() if name in needed]
     return lambda: [call() for call in calls]
 
 
@@ -140,7 +143,8 @@ def _spec_augment(options, batch):
 
 
 def _front_end(options, batch):
-    """int16 on the device to normalised images; rivals replace the transforms, level and images are ser's."""
+    """int16 on the device to what the model sees: normalised images, whose rivals replace the transforms while level
+    and images are ser's, or sequences."""
     config, wanted = options.config, features_wanted(options.config)
 
     def own(stack):
@@ -150,14 +154,15 @@ def _front_end(options, batch):
             stack.callback(lambda: log.info(front_end.line()))
         return lambda: front_end(data.waveforms, data.lengths)
 
+    work = front_end_work if has_images(config) else sequence_work
     yield feature_case(options, batch, 'front_end', 'ser', own,
-                front_end_work(config.features, feature_samples(options), wanted))
+                       work(config.features, feature_samples(options), wanted))
     # The rivals make these two images; beside a front end of others their time would compare with nothing.
-    if set(wanted) == {'cqt', 'mel'}:
+    if has_images(config) and set(wanted) == {'cqt', 'mel'}:
         yield from _librosa(options, batch, 'front_end')
         yield from (stock_case(options, batch, 'front_end', name) for name in (*rivals.NNAUDIO, 'torchaudio')
                     if options.wants(name))
-    if options.wants('bare-ffts'):
+    if wanted and options.wants('bare-ffts'):
         yield feature_case(options, batch, 'front_end', 'bare-ffts', lambda stack: _bare(options, batch, wanted))
 
 

@@ -1,35 +1,50 @@
 """The parts of a front end that several cases share, and which of them a config has."""
 
-
 import torch
 
 from ser.benchmarks.clips import made_batch
 from ser.benchmarks.launches import launches
 from ser.benchmarks.timing import Case
 from ser.features.frontend import FrontEnd
+from ser.features.sequences import SEQUENCES
+from ser.models.front_ends import build_front_end
 from ser.models.maxmvit import features_of_views
 
 
 def without_work(config):
     """Stages that have nothing to do under `config`, with the reason."""
     wanted = features_wanted(config)
-    reasons = {stage: f'the model sees {" and ".join(wanted)} alone' for stage in ('cqt', 'mel') if stage not in wanted}
+    sees = ' and '.join(wanted) or 'the waveform'
+    reasons = {stage: f'the model sees {sees} alone' for stage in ('cqt', 'mel') if stage not in wanted}
     if config.augment.spec_augment.kind == 'none':
         reasons['spec_augment'] = "augment.spec_augment.kind is 'none'"
+    if not has_images(config):
+        said = f'model.kind {config.model.kind} sees no images; front_end is the whole of what it sees'
+        reasons |= dict.fromkeys(('level_image', 'spec_augment'), said)
     return reasons
 
 
+def has_images(config):
+    """Whether the model of `config` sees images, one for each of its views."""
+    return hasattr(config.model, 'views')
+
+
 def features_wanted(config):
-    """Which features the model of `config` sees, without repeats."""
-    return tuple(dict.fromkeys(features_of_views(config.model).values()))
+    """Which features the model of `config` sees, without repeats; none where it hears the waveform alone."""
+    if has_images(config):
+        return tuple(dict.fromkeys(features_of_views(config.model).values()))
+    return tuple(name for name in getattr(config.model, 'features', ()) if name in SEQUENCES)
 
 
 def front_end_of(options, wanted=None, every_frame=False):
-    """The config's FrontEnd on the device.
+    """The config's front end on the device.
 
-    wanted: of these features alone, or None for what the model sees. every_frame: as features.image.frames 'all'.
+    wanted: images of these features alone, or None for what the model sees. every_frame: of images, as
+    features.image.frames 'all'.
     """
     config, features = options.config, options.config.features
+    if wanted is None and not has_images(config):
+        return build_front_end(config).to(options.device)
     views = features_of_views(config.model) if wanted is None else {name: name for name in wanted}
     if every_frame:
         features = features.model_copy(update={'image': features.image.model_copy(update={'frames': 'all'})})
@@ -43,8 +58,11 @@ def device_batch(options, batch):
 
 
 def feature_samples(options):
-    """Samples of a clip at the features' rate."""
-    return round(options.seconds * options.config.features.sample_rate)
+    """Samples of a clip at the features' rate, no more than the model hears of it."""
+    length, seconds = options.config.features.waveform.length, options.seconds
+    if length.kind == 'fixed' and length.evaluate == 'centre':
+        seconds = min(seconds, length.seconds)
+    return round(seconds * options.config.features.sample_rate)
 
 
 def images_of(front_end, power, samples, lengths):

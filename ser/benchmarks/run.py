@@ -13,7 +13,7 @@ from ser.benchmarks.librosa_path import check_librosa
 from ser.benchmarks.model_cases import model_cases
 from ser.benchmarks.names import RIVALS, SHARD_STAGES, STAGES, chosen
 from ser.benchmarks.options import BenchmarkOptions
-from ser.benchmarks.parts import without_work
+from ser.benchmarks.parts import has_images, without_work
 from ser.benchmarks.timing import measure
 from ser.errors import SerError
 from ser.shards.index import build_index, named_shards
@@ -59,6 +59,8 @@ def build_options(config, device, *, batches, seconds, stages, against, repeats,
 
 def without_weights(config):
     """`config` with published and given weights of its backbones off: they cost a download and change no time."""
+    if not has_images(config):
+        return config
     views = {}
     for name, view in config.model.views.items():
         if view is not None:

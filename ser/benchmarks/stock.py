@@ -16,7 +16,7 @@ def stock_call(options, batch, stage, implementation):
     features, device = options.config.features, options.device
     data = device_batch(options, batch)
     # Their layers give every frame, not those alone that the image shows.
-    front_end = front_end_of(options, every_frame=True)
+    front_end = front_end_of(options, (stage,) if stage in ('cqt', 'mel') else None, every_frame=True)
     mel = rivals.stock_mel(features).to(device)
     cqt = rivals.nnaudio_cqt(implementation, features).to(device) if implementation in rivals.NNAUDIO else front_end.cqt
     layer = {'cqt': cqt, 'mel': mel}.get(stage)

@@ -21,6 +21,9 @@ class CqtConfig(Section):
     """Frequency bins."""
     bins_per_octave: PositiveInt = 12
     """Bins per octave."""
+    trainable: bool = False
+    """Let the kernels learn with the network, started from their definition, each within its own length (engine
+    'nnaudio' only)."""
     table_mb: Positive = 256.0
     """Megabytes of kernel tables kept, one table per clip-length bucket, oldest use dropped first."""
     product: Literal['auto', 'complex', 'real'] = 'auto'
@@ -44,6 +47,9 @@ class MelConfig(Section):
     """Lower edge of the lowest band."""
     fmax_hz: Positive | None = None
     """Upper edge of the highest band; null is half the sample rate."""
+    trainable: bool = False
+    """Let the bands' weights learn with the network, started from their definition, each within its own bins and not
+    below 0. MFCC follow; chroma has filters of its own."""
     chunk_mb: Positive | Literal['auto'] = 'auto'
     """Megabytes of frames worked on at once: 'auto' stays within the cache on a CPU (6) and is 512 elsewhere."""
 

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from nnAudio.features.cqt import CQT1992v2
 from torch import nn
+from torch.func import functional_call
 
 from ser.errors import SerError
 from ser.features.cqt_tables import FASTEST, PRODUCTS, Atoms, TableCache, fastest_product, quality, smooth
+from ser.features.learned import LearnedFilters
 from ser.features.level import frames_at
 from ser.features.waveform import without_state
 
@@ -51,7 +53,10 @@ def check_bins(config, sample_rate):
 
 
 class NnAudioCqt(nn.Module):
-    """nnAudio's CQT1992v2 with librosa's Q and zero padding, its kernels out of the state dict."""
+    """nnAudio's CQT1992v2 with librosa's Q and zero padding, its kernels out of the state dict.
+
+    learned: LearnedFilters of the kernels, real and imaginary (2, bins, width), or None.
+    """
 
     def __init__(self, config, sample_rate):
         super().__init__()
@@ -62,10 +67,19 @@ class NnAudioCqt(nn.Module):
             sr=sample_rate, hop_length=config.hop_length, fmin=config.fmin_hz, n_bins=config.bins,
             bins_per_octave=config.bins_per_octave, filter_scale=scale, pad_mode='constant',
             output_format='Complex', verbose=False))
+        kernels = torch.cat([self.layer.cqt_kernels_real, self.layer.cqt_kernels_imag], dim=1).transpose(0, 1)
+        self.learned = LearnedFilters(kernels) if config.trainable else None
 
-    def forward(self, waveforms, shown=None):
-        """float32 (B, T), shown int64 (B, N) or None -> float32 (B, bins, N), squared magnitude."""
-        return frames_at(self.layer(waveforms).square().sum(-1), shown)
+    def forward(self, waveforms, shown=None, filters=None):
+        """float32 (B, T), shown int64 (B, N) or None -> float32 (B, bins, N), squared magnitude.
+
+        filters: float32 (2, bins, width), what was learned (LearnedFilters), or None for the definition.
+        """
+        if filters is None:
+            return frames_at(self.layer(waveforms).square().sum(-1), shown)
+        real, imaginary = self.learned(filters)[:, :, None]
+        values = functional_call(self.layer, {'cqt_kernels_real': real, 'cqt_kernels_imag': imaginary}, (waveforms,))
+        return frames_at(values.square().sum(-1), shown)
 
 
 class FoldedCqt(nn.Module):
@@ -78,11 +92,16 @@ class FoldedCqt(nn.Module):
 
     H_k is negligible away from its frequency, so an octave needs few j: a small matrix product for each m. N leaves
     ROOM for the longest atom after the clip, so nothing wraps round. Tables depend on M alone, which is rounded up to a
-    product of 2, 3, 5 and 7; they are built when first met and kept while `table_mb` allows.
+    product of 2, 3, 5 and 7; they are built when first met and kept while `table_mb` allows. Nothing in them learns.
     """
+
+    learned = None
 
     def __init__(self, config, sample_rate):
         super().__init__()
+        if config.trainable:
+            raise SerError("features.cqt.trainable: engine 'folded' works with tables, which cannot learn; set "
+                           'features.cqt.engine: nnaudio')
         check_bins(config, sample_rate)
         self.hop_length = config.hop_length
         self.atoms = Atoms(config, sample_rate)

@@ -10,6 +10,7 @@ from ser.features.augment import SpecAugment
 from ser.features.cepstrum import Mfcc, slope
 from ser.features.cqt import ENGINES as CQT_ENGINES
 from ser.features.image import Imager
+from ser.features.learned import initial_filters, learns
 from ser.features.level import decibels, frame_counts, frames_at, unit_range, valid_frames
 from ser.features.mel import ENGINES as MEL_ENGINES
 from ser.features.waveform import Waveform
@@ -23,8 +24,9 @@ class FrontEnd(nn.Module):
     Each feature is computed once, however many views show it. What is shown are the frames that the columns of the
     image lie between (features.image.frames), and the banded Mel computes no other. CQT, mel and chroma are decibels
     relative to the clip's maximum over those; MFCC is the cepstrum of those mel decibels and is scaled as it is.
-    Everything runs in float32 with autocast off, has no parameters and nothing in the state dict. A graph is kept only
-    for waveforms that require gradients.
+    Everything runs in float32 with autocast off, has no parameters and nothing in the state dict: filters that learn
+    are handed in, `initial_filters` in the beginning. A graph is kept only for these and for waveforms, where they
+    require gradients.
     """
 
     def __init__(self, features, augment, views, data_rate):
@@ -42,8 +44,13 @@ class FrontEnd(nn.Module):
         banks = [bank for bank, users in (('mel', {'mel', 'mfcc'}), ('chroma', {'chroma'})) if users & {*self.wanted}]
         self.banks = MEL_ENGINES[features.mel.engine](features.mel, features.chroma, rate, banks) if banks else None
         self.mfcc = Mfcc(features.mfcc.coefficients, features.mel.bins) if 'mfcc' in self.wanted else None
+        self.trainable = [name for name, section in (('cqt', features.cqt), ('mel', features.mel)) if section.trainable]
         self.imagers = nn.ModuleDict({name: Imager(features.image, self.hops[name], rate) for name in self.wanted})
         self.spec_augment = SpecAugment(augment.spec_augment) if augment.spec_augment.kind == 'masks' else None
+
+    def initial_filters(self):
+        """feature to the float32 tensor that learns (features.cqt.trainable, features.mel.trainable), as it starts."""
+        return initial_filters(self.trainable, {'cqt': self.cqt, 'mel': self.banks})
 
     def prepare(self, lengths, device):
         """Make the CQT tables that batches padded to `lengths` samples need, in that order, within table_mb.
@@ -60,24 +67,24 @@ class FrontEnd(nn.Module):
             return ()
         return self.cqt.kept(self.waveform.padded(length), device)
 
-    def forward(self, waveforms, lengths, draw=None):
-        """waveforms (B, T) int16 or float, lengths (B,) int64, draw Draw or None
+    def forward(self, waveforms, lengths, draw=None, filters=None):
+        """waveforms (B, T) int16 or float, lengths (B,) int64, draw Draw or None, filters as `initial_filters` or None
         -> view to float32 (B, C, size, size), masked where drawn and normalised."""
-        with island(waveforms):
-            return self.finish(self.raw_images(waveforms, lengths, draw), draw)
+        with island(waveforms, filters):
+            return self.finish(self.raw_images(waveforms, lengths, draw, filters), draw)
 
-    def raw_images(self, waveforms, lengths, draw=None):
+    def raw_images(self, waveforms, lengths, draw=None, filters=None):
         """view to float32 (B, 1, size, size) in [0, 1], before masks and normalisation; 3 channels with 'delta'."""
-        with island(waveforms):
+        with island(waveforms, filters):
             samples, lengths = self.waveform(waveforms, lengths, draw)
             columns = self.columns(lengths, samples.shape[1])
-            return self.images(self.power(samples, None if self.every else columns), lengths, columns)
+            return self.images(self.power(samples, None if self.every else columns, filters), lengths, columns)
 
-    def features(self, waveforms, lengths):
+    def features(self, waveforms, lengths, filters=None):
         """feature to (values, frames): float32 (B, F, T) in dB (MFCC: coefficients) and valid frames int64 (B,)."""
-        with island(waveforms):
+        with island(waveforms, filters):
             samples, lengths = self.waveform(waveforms, lengths)
-            power = self.power(samples)
+            power = self.power(samples, filters=filters)
             frames = {name: frame_counts(lengths, hop) for name, hop in self.hops.items()}
             valid = {name: valid_frames(frames[name], value.shape[-1]) for name, value in power.items()}
             values = self._values(power, valid)
@@ -91,17 +98,18 @@ class FrontEnd(nn.Module):
         return {name: self.imagers[name].columns(frame_counts(lengths, hop), 1 + samples // hop)
                 for name, hop in self.hops.items() if name in self.wanted}
 
-    def power(self, samples, columns=None):
+    def power(self, samples, columns=None, filters=None):
         """'cqt', 'mel' and 'chroma', where wanted, to float32 power (B, bands, N) of float32 samples (B, T): N is
         every frame, or those that `columns` show."""
         shown = {name: column.shown for name, column in (columns or {}).items()}
+        learned = {name: {'filters': tensor} for name, tensor in (filters or {}).items()}
         power = {}
         if self.banks is not None:
             # One spectrogram, one hop, one size of image: what one feature of it shows, all show.
             columns_of_mel = [shown[name] for name in self.wanted if name != 'cqt' and name in shown]
-            power = self.banks(samples, columns_of_mel[0] if columns_of_mel else None)
+            power = self.banks(samples, columns_of_mel[0] if columns_of_mel else None, **learned.get('mel', {}))
         if self.cqt is not None:
-            power['cqt'] = self.cqt(samples, shown.get('cqt'))
+            power['cqt'] = self.cqt(samples, shown.get('cqt'), **learned.get('cqt', {}))
         return power
 
     def images(self, power, lengths, columns):
@@ -141,10 +149,10 @@ class FrontEnd(nn.Module):
 
 
 @contextmanager
-def island(waveforms):
-    """float32 whatever autocast says around it, and no graph unless the waveforms themselves ask for one."""
+def island(waveforms, filters=None):
+    """float32 whatever autocast says around it, and no graph unless waveforms or filters themselves ask for one."""
     with (torch.autocast(waveforms.device.type, enabled=False),
-          torch.set_grad_enabled(torch.is_grad_enabled() and waveforms.requires_grad)):
+          torch.set_grad_enabled(torch.is_grad_enabled() and (waveforms.requires_grad or learns(filters)))):
         yield
 
 

@@ -6,6 +6,7 @@ from torch import nn
 from ser.errors import SerError, did_you_mean
 from ser.features.cepstrum import Mfcc
 from ser.features.frontend import island
+from ser.features.learned import initial_filters
 from ser.features.level import decibels, frame_counts, valid_frames
 from ser.features.mel import ENGINES as MEL_ENGINES
 from ser.features.waveform import Waveform
@@ -39,8 +40,13 @@ class SequenceFrontEnd(nn.Module):
         self.waveform = Waveform(features, data_rate)
         banks = [bank for bank, users in (('mel', {'mel', 'mfcc'}), ('chroma', {'chroma'})) if users & {*self.wanted}]
         self.banks = MEL_ENGINES[features.mel.engine](features.mel, features.chroma, rate, banks) if banks else None
+        self.trainable = [name for name, section in (('cqt', features.cqt), ('mel', features.mel)) if section.trainable]
         self.mfcc = Mfcc(features.mfcc.coefficients, features.mel.bins) if 'mfcc' in self.wanted else None
         self.fill = getattr(augment.spec_augment, 'fill', None)
+
+    def initial_filters(self):
+        """feature to the float32 tensor that learns (features.mel.trainable), as it starts."""
+        return initial_filters(self.trainable, {'mel': self.banks})
 
     def prepare(self, lengths, device):
         """No tables: (0, 0), as FrontEnd.prepare."""
@@ -50,31 +56,36 @@ class SequenceFrontEnd(nn.Module):
         """No tables: (), as FrontEnd.kept_tables."""
         return ()
 
-    def forward(self, waveforms, lengths, draw=None):
-        """waveforms (B, T) int16 or float, lengths (B,) int64, draw Draw or None -> the views."""
-        with island(waveforms):
+    def forward(self, waveforms, lengths, draw=None, filters=None):
+        """waveforms (B, T) int16 or float, lengths (B,) int64, draw Draw or None, filters as `initial_filters` or None
+        -> the views."""
+        with island(waveforms, filters):
             samples, lengths = self.waveform(waveforms, lengths, draw)
-            views = self.sequences(samples, lengths, draw.masks if draw is not None else None)
+            views = self.sequences(samples, lengths, draw.masks if draw is not None else None, filters)
             if self.audio is not None:
                 views['waveform'] = standardised(samples, lengths) if self.audio == 'standard' else samples
                 views['samples'] = lengths
             return views
 
-    def features(self, waveforms, lengths):
+    def features(self, waveforms, lengths, filters=None):
         """feature to (values, frames): float32 (B, F, T) in dB (MFCC: coefficients), not normalised, int64 (B,)."""
-        with island(waveforms):
+        with island(waveforms, filters):
             samples, lengths = self.waveform(waveforms, lengths)
             frames = frame_counts(lengths, self.hop_length)
-            values = self.levels(self.banks(samples), frames)
+            values = self.levels(self.power(samples, filters), frames)
             return {name: (values[name], frames) for name in self.wanted}
 
-    def sequences(self, samples, lengths, masks=None):
+    def power(self, samples, filters=None):
+        """bank to float32 power (B, bands, N) of float32 samples (B, T)."""
+        return self.banks(samples, filters=(filters or {}).get('mel'))
+
+    def sequences(self, samples, lengths, masks=None, filters=None):
         """The wanted features and 'frames' of float32 samples (B, T) at the features' rate, lengths int64 (B,)."""
         if not self.wanted:
             return {}
         frames = frame_counts(lengths, self.hop_length)
         views = {}
-        for name, values in self.levels(self.banks(samples), frames).items():
+        for name, values in self.levels(self.power(samples, filters), frames).items():
             valid = valid_frames(frames, values.shape[-1])
             values = normalised_rows(values, valid) if name in self.sequence.normalise else values
             if masks is not None:
@@ -125,10 +136,12 @@ def normalised_rows(values, valid):
     values float32 (B, F, T), valid bool (B, 1, T). Frames that are not valid hold anything.
     """
     count = valid.sum(dim=2, keepdim=True)
-    mean = values.masked_fill(~valid, 0.0).sum(dim=2, keepdim=True) / count
-    centred = values - mean
-    deviation = (centred.masked_fill(~valid, 0.0).square().sum(dim=2, keepdim=True) / count).sqrt()
-    return centred / torch.where(deviation > QUIET_DEVIATION, deviation, 1.0)
+    # Relative to the first frame a constant row is exactly 0, whatever its level: rounding may not pass for variation.
+    values = values - values[..., :1].detach()
+    centred = values - values.masked_fill(~valid, 0.0).sum(dim=2, keepdim=True) / count
+    variance = centred.masked_fill(~valid, 0.0).square().sum(dim=2, keepdim=True) / count
+    # No root is taken of 0, where its gradient is infinite.
+    return centred / torch.where(variance > QUIET_DEVIATION ** 2, variance, 1.0).sqrt()
 
 
 def masked_spans(values, frames, draw, fill):

@@ -11,7 +11,7 @@ from ser.features.frontend import FEATURES, FrontEnd
 from ser.features.mixup import mix_views
 from ser.models.backbones import build_backbone
 from ser.models.contract import Output, SpeechModel
-from ser.models.fusion import build_fusion, check_views, wants_tokens
+from ser.models.fusion import GatedScalarFusion, build_fusion, check_views, wants_tokens
 from ser.models.heads import build_head
 from ser.models.pretrained import check_pretrained
 
@@ -22,7 +22,8 @@ class FusedNetwork(nn.Module):
     """Images by view -> logits.
 
     `forward(views, mix)`: views maps each view's name to images (B, C, S, S) float; mix is applied to all of them.
-    auxiliary: heads of further targets by name, beside the main one on the fused vector.
+    auxiliary: heads of further targets by name, beside the main one on the fused vector. gated: names of the views that
+    the detail 'gate' weighs by one number each, if any; of two, the second has what the first leaves.
     """
 
     def __init__(self, backbones: dict[str, nn.Module], fusion: nn.Module, head: nn.Module,
@@ -32,12 +33,13 @@ class FusedNetwork(nn.Module):
         self.fusion = fusion
         self.head = head
         self.auxiliary = nn.ModuleDict(auxiliary or {})
+        self.gated = tuple(backbones) if isinstance(fusion, GatedScalarFusion) else ()
 
     def forward(self, views, mix=None) -> Output:
         if mix is not None:
             views = mix_views(views, mix)
         fused, details = self.fusion([backbone(views[name]) for name, backbone in self.backbones.items()])
-        return Output(self.head(fused), {name: head(fused) for name, head in self.auxiliary.items()}, details)
+        return Output(self.head(fused), {name: head(fused) for name, head in self.auxiliary.items()}, details, fused)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Parameters that learn: one part per view, then 'fusion' and 'head' (all heads)."""

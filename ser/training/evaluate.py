@@ -1,7 +1,7 @@
 """The model over an evaluation stream: every clip once, whatever the number of ranks."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,12 +15,13 @@ class Evaluated:
     """What the model said of each clip, in index order; one entry per head, the main one first.
 
     truths: class numbers int64 (N,), -1 where unknown, or numbers float32 (N, K). values: float64 (N, K),
-    probabilities that sum to 1 or numbers in the corpus's own units.
+    probabilities that sum to 1 or numbers in the corpus's own units. details: those asked for, name -> float64 (N, K).
     """
 
     ids: np.ndarray
     truths: tuple
     values: tuple
+    details: dict = field(default_factory=dict)
 
     @property
     def targets(self):
@@ -45,18 +46,24 @@ def autocast(device, dtype):
 
 
 @torch.no_grad()
-def evaluate_stream(model, network, stream, world, device, dtype, expected, heads):
+def evaluate_stream(model, network, stream, world, device, dtype, expected, heads, details=()):
     """An Evaluated over all ranks, on every rank.
 
     model: gives the views; network: classifies them (the EMA's, where there is one). expected: int64 (N,), the
-    part's row numbers. heads: of a Task. A long clip's windows are averaged. Raises SerError when a clip is missing or
-    doubled and when the network's output is not finite.
+    part's row numbers. heads: of a Task. details: names of Output.details to keep, of one width in every batch. A long
+    clip's windows are averaged. Raises SerError when a clip is missing or doubled and when the network's output is not
+    finite.
     """
     network.eval()
-    ids, truths, outputs = [], [], []
-    for fetched in DeviceBatches(stream, device, lambda batch, host: model.views(batch.waveforms, batch.lengths)):
+    ids, truths, outputs, kept = [], [], [], []
+
+    def views_of(batch, host):
+        return model.views(batch.waveforms, batch.lengths, network=network)
+
+    # The stream beside this one does not wait for the step that changed the filters last.
+    for fetched in DeviceBatches(stream, device, None if model.learns_filters else views_of):
         batch, host = fetched.batch, fetched.host
-        views = fetched.views if fetched.views is not None else model.views(batch.waveforms, batch.lengths)
+        views = fetched.views if fetched.views is not None else views_of(batch, host)
         with autocast(device, dtype):
             output = network(views)
         real = host.weights > 0
@@ -64,10 +71,12 @@ def evaluate_stream(model, network, stream, world, device, dtype, expected, head
         truths.append([host.targets[head.target][real] for head in heads])
         # Numbers stay on the device until the end: reading them would wait for each batch.
         outputs.append(([head.read(output).float() for head in heads], real))
+        kept.append(([output.details[name].float() for name in details], real))
     values = [[head.values(logits.cpu()[real]) for head, logits in zip(heads, of_batch, strict=True)]
               for of_batch, real in outputs]
-    mine = [_numpy(ids), *map(_numpy, zip(*truths, strict=True)), *map(_numpy, zip(*values, strict=True))]
-    return _join(world.gather(mine), expected)
+    kept = [[detail.cpu()[real].double() for detail in of_batch] for of_batch, real in kept]
+    mine = [_numpy(ids), *(_numpy(parts) for columns in (truths, values, kept) for parts in zip(*columns, strict=True))]
+    return _join(world.gather(mine), expected, details)
 
 
 def _numpy(parts):
@@ -75,13 +84,17 @@ def _numpy(parts):
     return torch.cat(parts).numpy() if parts else np.empty(0)
 
 
-def _join(per_rank, expected):
-    """Every rank's rows in id order, windows of one clip averaged, each clip of `expected` exactly once."""
+def _join(per_rank, expected, details=()):
+    """Every rank's rows in id order, windows of one clip averaged, each clip of `expected` exactly once.
+
+    Of each rank ids, the heads' truths, the heads' values, and one column for each name of `details`.
+    """
     per_rank = [rows for rows in per_rank if len(rows[0])]
     if not per_rank:
         raise SerError('evaluation saw no clip at all')
     ids, *columns = (np.concatenate(parts) for parts in zip(*per_rank, strict=True))
-    truths, values = columns[:len(columns) // 2], columns[len(columns) // 2:]
+    heads = (len(columns) - len(details)) // 2
+    truths, values, kept = columns[:heads], columns[heads:2 * heads], columns[2 * heads:]
     # Windows of a clip follow each other on one rank, so a clip that comes a second time starts a second run.
     runs = sum(1 + np.count_nonzero(np.diff(rows[0])) for rows in per_rank)
     unique, first, inverse, counts = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
@@ -92,7 +105,8 @@ def _join(per_rank, expected):
         raise SerError("the network's output is not finite: training diverged. Lower training.optimizer.lr or set "
                        'training.clip_norm')
     return Evaluated(unique, tuple(truth[first] for truth in truths),
-                     tuple(_mean_of(head, inverse, counts) for head in values))
+                     tuple(_mean_of(head, inverse, counts) for head in values),
+                     {name: _mean_of(detail, inverse, counts) for name, detail in zip(details, kept, strict=True)})
 
 
 def _mean_of(values, inverse, counts):
