@@ -1,5 +1,7 @@
 """`evaluation`: how scores are computed."""
 
+from typing import Literal
+
 from ser.config.section import Count, OpenFraction, PositiveInt, Section
 
 
@@ -14,3 +16,6 @@ class EvaluationConfig(Section):
     """Coverage that the intervals aim at."""
     seed: Count = 0
     """Draws the resamples."""
+    details: Literal['none', 'summary', 'clips'] = 'summary'
+    """Of a network with a gate, what is written of its weights: nothing; their means over the clips of each class
+    (gates.csv, gates.json); or those and the weights of each clip (gates-clips.csv)."""

@@ -4,8 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ser.config.baselines import MajorityConfig, SvmConfig
 from ser.config.crnn import CrnnConfig
+from ser.config.moe import MoeConfig
 from ser.config.section import Count, Fraction, PositiveInt, Section
+from ser.config.ssl import SslConfig
 
 OptionValue = bool | int | float | str | tuple[bool | int | float | str, ...]
 
@@ -237,4 +240,5 @@ class MaxMVitConfig(Section):
 
 
 # The further systems of the field join this union, each a class with a `kind` of its own.
-ModelConfig = Annotated[MaxMVitConfig | CrnnConfig, Field(discriminator='kind')]
+ModelConfig = Annotated[MaxMVitConfig | CrnnConfig | SslConfig | MoeConfig | MajorityConfig | SvmConfig,
+                        Field(discriminator='kind')]

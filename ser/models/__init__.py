@@ -2,18 +2,34 @@
 
 from ser.models.contract import Output, SpeechModel
 from ser.models.crnn import build_crnn
+from ser.models.majority import build_majority
 from ser.models.maxmvit import build_maxmvit
+from ser.models.moe import build_moe, check_moe
 from ser.models.pretrained import check_pretrained
+from ser.models.ssl import build_ssl, check_ssl, settle_encoder
+from ser.models.svm import build_svm
 
-__all__ = ['MODELS', 'Output', 'SpeechModel', 'build_model', 'check_weights']
+__all__ = ['MODELS', 'Output', 'SpeechModel', 'build_model', 'check_weights', 'settled']
 
 MODELS = {
     'maxmvit': build_maxmvit,
     'crnn': build_crnn,
+    'ssl': build_ssl,
+    'moe': build_moe,
+    'majority': build_majority,
+    'svm': build_svm,
 }
 # Whether the published weights that a system starts from can be had, said before any audio is read.
 CHECKS = {
     'maxmvit': check_pretrained,
+    'ssl': check_ssl,
+    'moe': check_moe,
+}
+
+# What a run's own config must hold, so that its model can be built from it alone.
+SETTLES = {
+    'ssl': settle_encoder,
+    'moe': settle_encoder,
 }
 
 
@@ -32,3 +48,11 @@ def check_weights(model):
     """Raise SerError where the pretrained weights of a model's config section cannot be had; reads no audio."""
     if model.kind in CHECKS:
         CHECKS[model.kind](model)
+
+
+def settled(config):
+    """The Config with whatever its model's architecture takes from published files written into it.
+
+    Reads no audio. Raises SerError where they cannot be had.
+    """
+    return SETTLES[config.model.kind](config) if config.model.kind in SETTLES else config

@@ -20,7 +20,7 @@ TASK, AUXILIARY = 'task.json', 'auxiliary.json'
 # What ser.evaluation reads.
 SCORED_FROM = ('predictions.csv', 'split.csv', 'data.json', 'labels.json', 'metrics.csv')
 PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm', 'kornia', 'webdataset', 'soundfile',
-            'soxr', 'numpy', 'scipy', 'scikit-learn', 'pydantic')
+            'soxr', 'numpy', 'scipy', 'scikit-learn', 'pydantic', 'transformers')
 
 
 def new_run_path(config_run, out=None):
