@@ -6,16 +6,18 @@ from pathlib import Path
 from ser.command import Parser, run_command
 
 EPILOG = """\
-A RUN may be a run directory, a folder of folds (--folds all) or of seeds (--seeds N), or what ser evaluate --shards
-wrote. The first is compared with each of the others. Runs that test the same clips under the same protocol are scored
-on the same resampled speakers and clips; others are shown each under its own protocol, and their difference is
-unpaired. A difference whose interval holds zero is not shown."""
+A RUN may be a run directory, a folder of folds (--folds all) or of seeds (--seeds N), or what ser evaluate wrote
+elsewhere. The first is compared with each of the others. Runs that test the same clips under the same protocol are
+scored on the same resampled speakers and clips; others are shown each under its own protocol, and their difference is
+unpaired. A difference whose interval holds zero is not shown. --cost puts a table before it: what each system is, its
+parameters, multiplications for a clip, clips a second in training, UA and protocol."""
 
 
 def parser():
     """The command line of ser compare."""
     p = Parser(prog='ser compare', description=__doc__, epilog=EPILOG)
     p.add_argument('runs', nargs='+', metavar='RUN', help='two or more runs, folders of folds or folders of seeds')
+    p.add_argument('--cost', action='store_true', help='what each system costs, too (loads every model)')
     p.add_argument('--json', metavar='FILE', help='write everything as JSON too')
     p.add_argument('--markdown', metavar='FILE', help='write the tables as Markdown too')
     return p
@@ -35,7 +37,10 @@ def _body(args):
     for option, file in (('--json', args.json), ('--markdown', args.markdown)):
         if file is not None and Path(file).is_dir():
             raise SerError(f'{option} {file}: is a folder. Name a file')
-    facts = compare(args.runs)
+    cost_of = None
+    if args.cost:
+        from ser.training.cost import system_cost as cost_of
+    facts = compare(args.runs, cost_of)
     if args.json is not None:
         write_json(args.json, facts)
     if args.markdown is not None:

@@ -166,6 +166,23 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     assert 'finish this one' in refused(odd, a)
 
 
+def test_costs_stand_beside_the_scores(tmp_path, capsys, monkeypatch):
+    runs = [make_run(tmp_path / name) for name in 'ab']
+    costs = {'system': 'crnn', 'parameters': 12, 'gmac': 0.5, 'clips_per_second': 9.0, 'seconds': 1.0, 'runs': 1}
+    facts = compare(runs, lambda path: costs | {'parameters': 12 if path == runs[0] else 34})
+    assert [(row['run'], row['parameters']) for row in facts['systems']] == [('a', 12), ('b', 34)]
+    scores = only(facts)
+    assert [row['ua'] for row in facts['systems']] == [scores['first']['ua'], scores['other']['ua']]
+    assert 'systems' not in compare(runs)
+    monkeypatch.setattr('ser.training.cost.network_cost', lambda run: (56, 0.25))
+    assert main([*map(str, runs), '--cost', '--json', str(tmp_path / 'x.json')]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith('systems tested on 6 unseen speakers, 120 clips\n') and 'the same test part' in said
+    first, _ = json.loads((tmp_path / 'x.json').read_text())['systems']
+    assert (first['system'], first['parameters'], first['clips_per_second']) == (
+        'maxmvit, cqt: maxvit_base_tf_224, mel: mvitv2, fusion gmu', 56, 50)
+
+
 def test_the_command_refuses_in_one_line(tmp_path, capsys):
     a, b = make_run(tmp_path / 'a'), make_run(tmp_path / 'b')
     assert main([str(a)]) == 2

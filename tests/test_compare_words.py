@@ -4,9 +4,9 @@ from ser.evaluation.compare_words import comparison_lines
 
 
 def row(name, **changes):
-    return {'run': name, 'seeds': [], 'protocol': 'speaker: 8 + 2 + 6', 'speaker_disjoint': True, 'leaks': [],
-            'n': 120, 'n_speakers': 6, 'clips_sha256': 'x', 'ua': 0.6, 'ua_interval': [0.5, 0.7], 'wa': 0.61,
-            'wa_interval': [0.51, 0.71]} | changes
+    return {'run': name, 'seeds': [], 'members': [], 'protocol': 'speaker: 8 + 2 + 6', 'speaker_disjoint': True,
+            'leaks': [], 'n': 120, 'n_speakers': 6, 'clips_sha256': 'x', 'ua': 0.6, 'ua_interval': [0.5, 0.7],
+            'wa': 0.61, 'wa_interval': [0.51, 0.71]} | changes
 
 
 def comparison(first, other, **changes):
@@ -53,3 +53,24 @@ def test_a_tiny_p_is_not_printed_as_zero():
     test = {'only_first_right': 0, 'only_other_right': 40, 'p': 1e-9, 'caution': ''}
     lines = comparison_lines({'comparisons': [comparison(row('A'), row('B'), mcnemar=test)], 'notes': []})
     assert any('p < 0.001' in line for line in lines)
+
+
+def system(name, **changes):
+    return row(name, protocol_kind='speaker') | {'system': 'crnn', 'parameters': 263000, 'gmac': 0.0412,
+                                                 'clips_per_second': 151.26, 'seconds': 9.0, 'runs': 1} | changes
+
+
+def test_systems_stand_in_one_table_for_each_test():
+    systems = [system('A'), system('B', seeds=[1, 2], ua=0.7), system('C', clips_sha256='y', n=60),
+               system('D', members=['A', 'B'], system=None, parameters=None, gmac=None, clips_per_second=None)]
+    facts = {'systems': systems, 'comparisons': [comparison(row('A'), row('B'))], 'notes': []}
+    lines = comparison_lines(facts)
+    assert lines[0] == 'systems tested on 6 unseen speakers, 120 clips'
+    assert lines[2].split() == ['run', 'system', 'parameters', 'GMAC', 'a', 'clip', 'clips/s', 'UA', 'protocol', 'test',
+                                'speakers']
+    assert lines[4].split()[:8] == ['A', 'crnn', '263,000', '0.0412', '151', '60.0', '%', '[50.0,']
+    assert lines[5].startswith('B (mean of 2 seeds)') and ' 70.0 % ' in lines[5]
+    assert lines[6].startswith('D (mean of the probabilities of 2 runs)  n/a') and lines[6].count('n/a') == 4
+    assert lines[8] == 'systems tested on 6 unseen speakers, 60 clips' and lines[12].startswith('C ')
+    assert 'of one model' in lines[14] and lines[16].startswith('the same test part')
+    assert any(line.startswith('| A | crnn | 263,000 |') for line in comparison_lines(facts, markdown=True))

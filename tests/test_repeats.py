@@ -157,13 +157,20 @@ def test_seeds_are_trained_on_one_split_and_stay(shards, tmp_path, capfd):
 KFOLD = 'protocol={kind: speaker-kfold, folds: 3}'
 
 
-def test_every_fold_of_every_seed(shards, tmp_path, monkeypatch):
+def test_every_fold_of_every_seed(shards, tmp_path, monkeypatch, capfd):
     trained, out = [], tmp_path / 'x'
     monkeypatch.setattr(series, '_train', pretender(trained=trained))
     assert main([*arguments(shards, out, KFOLD), '--folds', 'all']) == 0
     assert [label.split(' (')[0] for label in trained] == [f'seed {seed}, fold {fold} of 3' for seed in (0, 1)
                                                            for fold in (1, 2, 3)]
-    assert json.loads((out / 'test_metrics.json').read_text())['n'] == 64
+    metrics = json.loads((out / 'test_metrics.json').read_text())
+    assert metrics['n'] == 64 and metrics['interval_method'].startswith('two-stage bootstrap (speakers')
+    said = capfd.readouterr().err.splitlines()
+    mean = next(line for line in said if line.startswith('mean over 2 seeds, test (8 unseen speakers, 64 clips): UA '))
+    low, high = metrics['ua_interval']
+    assert f"UA {100 * metrics['seed_ua']['mean']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in mean
+    spread_line = next(line for line in said if line.startswith('UA per seed: '))
+    assert f"standard deviation {100 * metrics['seed_ua']['sd']:.1f}, " in spread_line
     assert len(json.loads((out / 'seed-1' / 'test_metrics.json').read_text())['folds']) == 3
 
 

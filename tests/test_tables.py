@@ -1,6 +1,6 @@
 """Text tables."""
 
-from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval, text_table
+from ser.evaluation.tables import counted, markdown_table, mean_of, percent, percent_with_interval, rounded, text_table
 
 
 def test_columns_are_aligned():
@@ -25,3 +25,12 @@ def test_percent():
 
 def test_counted():
     assert (counted(0, 'clip'), counted(1, 'clip'), counted(2, 'clip')) == ('0 clips', '1 clip', '2 clips')
+
+
+def test_numbers_keep_three_digits():
+    assert [rounded(number) for number in (None, 0, 0.041234, 1.2345, 151.26, 999.4, 1000, 263123)] == [
+        'n/a', '0', '0.0412', '1.23', '151', '999', '1,000', '263,123']
+
+
+def test_an_ensemble_has_one_name():
+    assert mean_of(3) == 'mean of the probabilities of 3 runs'

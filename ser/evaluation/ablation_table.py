@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ser.evaluation.tables import counted, markdown_table, marked_ua, percent, percent_with_interval
+from ser.evaluation.tables import counted, markdown_table, marked_ua, percent, percent_with_interval, rounded
 
 COLUMNS = ('rank', 'variant', 'valid_ua', 'valid_loss', 'test_ua', 'test_ua_low', 'test_ua_high', 'test_wa',
            'parameters', 'gmac', 'clips_per_second', 'seconds', 'best_epoch', 'epochs', 'status', 'reason')
@@ -26,7 +26,7 @@ class Variant:
     epochs: int | None = None
     """Epochs trained."""
     clips_per_second: float | None = None
-    """Of training steps, over all epochs."""
+    """Of training steps, over all epochs; None for a model that is fitted at once."""
     seconds: float | None = None
     """Of training steps, over all epochs."""
     parameters: int | None = None
@@ -87,7 +87,7 @@ def _row(rank, one):
         return [None, one.name, *[None] * 9, one.status]
     return [rank, one.name, percent(one.valid_ua), f'{one.valid_loss:.4f}',
             marked_ua(one.metrics), percent(one.metrics['wa']),
-            f'{one.parameters:,}', f'{one.gmac:.3g}', f'{one.clips_per_second:.3g}', f'{one.seconds:.1f}',
+            f'{one.parameters:,}', rounded(one.gmac), rounded(one.clips_per_second), f'{one.seconds:.1f}',
             f'{one.best_epoch} of {one.epochs}', one.status]
 
 

@@ -5,6 +5,7 @@ import shlex
 from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.auxiliary import auxiliary_lines
 from ser.evaluation.dimension_words import of_dimensions
+from ser.evaluation.gates import gate_files, gate_lines
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows, score_line
 from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
 
@@ -48,6 +49,7 @@ def model_card(metrics, config, run_name):
         *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
         *[text for line in auxiliary_lines(metrics) for text in (f'{line}.', '')],
         '![Confusion matrix](confusion_matrix.png)', '',
+        *gate_lines(metrics),
         '## Protocol', '',
         *protocol_lines(metrics), '',
         '![Clips per class and part](class_distribution.png)', '',
@@ -62,7 +64,7 @@ def model_card(metrics, config, run_name):
         '`ser evaluate` recomputes the scores from the files here:', '',
         f'    ser evaluate {shlex.quote(run_name)}', '',
         '## Files', '',
-        *markdown_table(('file', 'holds'), FILES), '',
+        *markdown_table(('file', 'holds'), [*FILES, *gate_files(metrics)]), '',
         '![Learning curves](curves.png)',
     ]
     return '\n'.join(lines) + '\n'

@@ -9,17 +9,17 @@ from ser.config.evaluation import EvaluationConfig
 from ser.config.load import load_resolved
 from ser.errors import SerError
 from ser.evaluation.paired import Answers, mcnemar, mean_intervals, paired_difference, rates, unpaired_difference
-from ser.evaluation.predictions import Predictions
-from ser.evaluation.sides import fold_runs, leak_notes, read_side, seed_runs
-from ser.evaluation.tables import counted
+from ser.evaluation.sides import fold_runs, leak_notes, read_side, seed_runs, with_names
+from ser.evaluation.tables import counted, mean_of
 
 CAUTION = "McNemar's test takes clips as independent, which clips of one speaker are not: its p is too small"
 
 
-def compare(paths):
+def compare(paths, cost_of=None):
     """The first of several runs against each of the others, as a dict ready for JSON.
 
-    paths: run directories, folders of folds or of seeds, or what `ser evaluate --shards` wrote; at least two.
+    paths: run directories, folders of folds or of seeds, or what `ser evaluate` wrote elsewhere; at least two.
+    cost_of: Path -> dict (training.cost.system_cost); with it `systems` holds what each is and costs beside its scores.
     `comparisons` holds one entry for each further path: `paired`, `why_unpaired`, `first` and `other` (run, protocol,
     speakers, leaks and scores on the clips that count there), `ua` and `wa` (other minus first, as shares, with
     `interval`), `other_better` (share of resamples), `mcnemar` (of single runs on the same clips, else null),
@@ -37,19 +37,27 @@ def compare(paths):
         twice = seen.setdefault(side.path.resolve(), side)
         if twice is not side:
             raise SerError(f'{side.path}: named twice; there is nothing to compare')
-    evaluation = _evaluation(sides[0].path)
+    evaluation = evaluation_of(sides[0].path)
     others = [_check(sides[0], side) for side in sides[1:]]
-    labels = _short_names([str(side.path) for side in sides])
+    labels = short_names([str(side.path) for side in sides])
     comparisons = [_comparison(sides[0], other, (labels[0], label), evaluation)
                    for other, label in zip(others, labels[1:], strict=True)]
     notes = []
     if len(comparisons) > 1:
         notes.append(f'{len(comparisons)} comparisons at {100 * evaluation.confidence:g} % each: the more are made, '
                      'the likelier one of them shows a difference by chance')
-    return {'first': labels[0], 'classes': list(sides[0].names), 'comparisons': comparisons, 'notes': notes}
+    facts = {'first': labels[0], 'classes': list(sides[0].names), 'comparisons': comparisons, 'notes': notes}
+    if cost_of is not None:
+        facts['systems'] = [_row(side, label, Answers.of(side.repeats), _settings(evaluation)) | cost_of(side.path)
+                            for side, label in zip([sides[0], *others], labels, strict=True)]
+    return facts
 
 
-def _evaluation(path):
+def _settings(evaluation):
+    return {'resamples': evaluation.bootstrap, 'confidence': evaluation.confidence, 'seed': evaluation.seed}
+
+
+def evaluation_of(path):
     """The `evaluation` section of the run behind a path; the default where there is none."""
     while not (path / 'config.yaml').is_file():
         inside = seed_runs(path) or fold_runs(path)
@@ -72,16 +80,10 @@ def _check(first, other):
         if said.get(key, label) != label:
             raise SerError(f'{other.path}: clip {key} is labelled {label}, {first.path} says {said[key]}; only runs of '
                            'the same labels can be compared')
-    return replace(other, repeats=tuple(_with_names(part, first.names) for part in other.repeats))
+    return replace(other, repeats=tuple(with_names(part, first.names) for part in other.repeats))
 
 
-def _with_names(predictions, names):
-    order = [predictions.names.index(name) for name in names]
-    return Predictions(predictions.keys, predictions.speakers, predictions.labels, predictions.predicted,
-                       predictions.probabilities[:, order], names)
-
-
-def _short_names(paths):
+def short_names(paths):
     """The last part of each path, or the whole path where two end alike."""
     ends = [path.rstrip('/').rsplit('/', 1)[-1] for path in paths]
     return [end if ends.count(end) == 1 and end not in ('', '.', '..') else path
@@ -89,7 +91,7 @@ def _short_names(paths):
 
 
 def _comparison(first, other, labels, evaluation):
-    settings = {'resamples': evaluation.bootstrap, 'confidence': evaluation.confidence, 'seed': evaluation.seed}
+    settings = _settings(evaluation)
     why = _why_unpaired(first, other)
     notes = _notes((first, other), labels)
     if why is None:
@@ -132,7 +134,9 @@ def _why_unpaired(first, other):
 def _notes(sides, labels):
     notes = [f'{label}: {note}' for side, label in zip(sides, labels, strict=True) for note in side.facts.notes
              if note.startswith('incomplete') or note in leak_notes(side.facts.notes)]
-    once = [label for side, label in zip(sides, labels, strict=True) if side.kind != 'seeds']
+    notes += [f'{label}: {mean_of(len(side.members))}, no single model'
+              for side, label in zip(sides, labels, strict=True) if side.members]
+    once = [label for side, label in zip(sides, labels, strict=True) if side.kind not in ('seeds', 'ensemble')]
     if once:
         notes.append(f"{' and '.join(once)}: one seed each, whose luck is not in the interval; python -m ser.train "
                      '--seeds N trains repeats')
@@ -147,6 +151,7 @@ def _row(side, label, answers, settings):
     ua, wa = rates(answers)
     facts = side.facts
     return {'run': label, 'path': str(side.path), 'kind': side.kind, 'seeds': list(side.seeds),
+            'members': list(side.members),
             'protocol': facts.protocol, 'protocol_kind': facts.protocol_kind,
             'speaker_disjoint': facts.speaker_disjoint, 'leaks': leak_notes(facts.notes),
             'n': len(answers.labels), 'n_speakers': intervals.n_speakers,

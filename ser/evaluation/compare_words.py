@@ -1,16 +1,21 @@
 """A comparison in words: tables for a terminal or in Markdown, one for each test part."""
 
 from ser.evaluation.summary import audience
-from ser.evaluation.tables import markdown_table, percent_with_interval, text_table
+from ser.evaluation.tables import markdown_table, mean_of, percent_with_interval, rounded, text_table
 
 _SPEAKERS = {True: 'unseen', False: 'in training too', None: 'unknown'}
 _HEADER = ('run', 'UA', 'WA', 'UA difference', 'WA difference', 'better in', 'test speakers', 'leaks')
 _ALIGN = 'lrrrrrll'
+_SYSTEM_HEADER = ('run', 'system', 'parameters', 'GMAC a clip', 'clips/s', 'UA', 'protocol', 'test speakers')
+_SYSTEM_ALIGN = 'llrrrrll'
+_SYSTEM_NOTE = ('parameters and GMAC (1e9 multiply-accumulates of the network for one clip, without the front end) are '
+                'of one model (0 parameters: fitted at once, nothing learns by steps); clips/s of training, each on '
+                'the machine that trained it')
 
 
 def comparison_lines(facts, markdown=False):
-    """Lines of a `compare.compare` dict: a block per test part, then the comparisons that are unpaired."""
-    lines = []
+    """Lines of a `compare.compare` dict: systems where it has them, a block per test part, what is unpaired."""
+    lines = _system_blocks(facts['systems'], markdown) if 'systems' in facts else []
     for group in _groups([one for one in facts['comparisons'] if one['paired']]):
         lines += _paired_block(group, markdown)
     for one in facts['comparisons']:
@@ -18,6 +23,20 @@ def comparison_lines(facts, markdown=False):
             lines += _unpaired_block(one, markdown)
     lines += _listed(facts['notes'], markdown)
     return lines[:-1] if lines[-1] == '' else lines
+
+
+def _system_blocks(systems, markdown):
+    """A table of the systems for each test part, and how its columns were made."""
+    tests, lines = {}, []
+    for row in systems:
+        tests.setdefault((row['clips_sha256'], row['protocol_kind'], row['speaker_disjoint']), []).append(row)
+    for rows in tests.values():
+        cells = [(_named(row), row['system'] or 'n/a', rounded(row['parameters']), rounded(row['gmac']),
+                  rounded(row['clips_per_second']), percent_with_interval(row['ua'], row['ua_interval']),
+                  row['protocol_kind'], _SPEAKERS[row['speaker_disjoint']]) for row in rows]
+        table = (markdown_table if markdown else text_table)(_SYSTEM_HEADER, cells, _SYSTEM_ALIGN)
+        lines += [f'systems tested on {audience(rows[0])}', '', *table, '']
+    return lines + _listed([_SYSTEM_NOTE], markdown)
 
 
 def _groups(comparisons):
@@ -58,11 +77,17 @@ def _unpaired_block(one, markdown):
 
 
 def _cells(row, ua='', wa='', better=''):
-    seeds = f" (mean of {len(row['seeds'])} seeds)" if row['seeds'] else ''
     leaks = f"{len(row['leaks'])}, see below" if row['leaks'] else 'none noted'
-    return (f"{row['run']}{seeds}", percent_with_interval(row['ua'], row['ua_interval']),
+    return (_named(row), percent_with_interval(row['ua'], row['ua_interval']),
             percent_with_interval(row['wa'], row['wa_interval']), ua, wa, better, _SPEAKERS[row['speaker_disjoint']],
             leaks)
+
+
+def _named(row):
+    """A row's name, with what it is the mean of."""
+    if row['members']:
+        return f"{row['run']} ({mean_of(len(row['members']))})"
+    return f"{row['run']} (mean of {len(row['seeds'])} seeds)" if row['seeds'] else row['run']
 
 
 def _points(change):

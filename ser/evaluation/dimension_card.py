@@ -5,6 +5,7 @@ import shlex
 from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.card import protocol_lines, system_words
 from ser.evaluation.dimension_words import TABLE_ALIGN, TABLE_HEADER, fold_words, table_rows, two_digits, with_interval
+from ser.evaluation.gates import gate_files, gate_lines
 from ser.evaluation.summary import score_line
 from ser.evaluation.tables import counted, markdown_table
 
@@ -39,6 +40,7 @@ def model_card(metrics, config, task, run_name):
                         _label_rows(task), 'lrrrr'), '',
         'Mean and standard deviation are those of the training part, in the units of the labels; predictions come in '
         'the same units and may lie beyond the labels.', '',
+        *gate_lines(metrics),
         '## Protocol', '', *protocol_lines(metrics), '',
         *audit_lines(metrics),
         '## Use', '',
@@ -50,7 +52,7 @@ def model_card(metrics, config, task, run_name):
         'how something is said; it does not know what a person feels.', '',
         '`ser evaluate` recomputes the scores from the files here:', '',
         f'    ser evaluate {shlex.quote(run_name)}', '',
-        '## Files', '', *markdown_table(('file', 'holds'), FILES), '',
+        '## Files', '', *markdown_table(('file', 'holds'), [*FILES, *gate_files(metrics)]), '',
         '![Learning curves](curves.png)',
     ]
     return '\n'.join(lines) + '\n'

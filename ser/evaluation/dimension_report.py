@@ -11,6 +11,7 @@ from ser.evaluation.dimension_metrics import CHANCE, ccc_intervals, dimension_sc
 from ser.evaluation.dimension_plots import plot_scatter
 from ser.evaluation.dimension_words import with_interval
 from ser.evaluation.dimensions import DimensionPredictions
+from ser.evaluation.gates import gates_of
 from ser.evaluation.intervals import excludes
 from ser.evaluation.plots import plot_curves
 from ser.evaluation.reading import read_json
@@ -67,6 +68,7 @@ def evaluate_run(run, evaluation):
     predictions, facts, _ = read_test_part(run, task['names'])
     metrics = score(predictions, facts, evaluation)
     metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
+    metrics |= gates_of(run)
     dependent = ' (speaker-dependent)' if facts.speaker_disjoint is False else ''
     plot_curves(history, run / 'curves.png', f'Learning curves{dependent}')
     write_scores(run, metrics, predictions, 'Test', model_card(metrics, config, task, run.resolve().name))

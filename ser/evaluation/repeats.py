@@ -51,17 +51,23 @@ def pool_seeds(seeds, out, evaluation, missing=()):
 
 def refuse_same_weights(seeds):
     """Raises SerError when two seed-N folders hold the same weights, bit for bit, in a run or in a fold."""
+    for run, other in same_weights(seeds):
+        raise SerError(f'{run}: the same weights as {other}, bit for bit: seeds did not change anything here, so these '
+                       'are no repeats')
+
+
+def same_weights(paths):
+    """Yield (run, earlier run) of runs or folders of folds whose best.safetensors are alike, fold by fold."""
     owner = {}
-    for seed in map(Path, seeds):
-        for run in fold_runs(seed) or [seed]:
-            weights, fold = run / 'best.safetensors', '' if run == seed else run.name
+    for path in map(Path, paths):
+        for run in fold_runs(path) or [path]:
+            weights, fold = run / 'best.safetensors', '' if run == path else run.name
             # Whoever keeps the predictions alone may still pool them.
             if not weights.is_file():
                 continue
-            other = owner.setdefault((fold, sha256_of(weights)), seed)
-            if other != seed:
-                raise SerError(f'{run}: the same weights as {other / fold}, bit for bit: seeds did not change anything '
-                               'here, so these are no repeats')
+            other = owner.setdefault((fold, sha256_of(weights)), path)
+            if other != path:
+                yield run, other / fold
 
 
 def _mean_metrics(side, evaluation):

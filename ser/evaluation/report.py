@@ -10,6 +10,7 @@ from ser.evaluation.audit_words import audit_of
 from ser.evaluation.auxiliary import auxiliary_scores
 from ser.evaluation.card import folds_card, model_card
 from ser.evaluation.dimension_files import one_task, read_task
+from ser.evaluation.gates import gates_of
 from ser.evaluation.intervals import bootstrap_intervals, chance_level, excludes
 from ser.evaluation.metrics import absent_classes, scores
 from ser.evaluation.plots import plot_class_distribution, plot_confusion, plot_curves, write_confusion_csv
@@ -73,6 +74,7 @@ def evaluate_run(run, evaluation):
     auxiliary = auxiliary_scores(run, evaluation)
     metrics |= {'auxiliary': auxiliary} if auxiliary else {}
     metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
+    metrics |= gates_of(run)
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
     write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))

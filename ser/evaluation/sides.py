@@ -53,7 +53,8 @@ class Side:
     """What a folder answered: every tested clip once by each of its seeds.
 
     repeats: one Predictions per seed, the same clips in key order; of a run or of folds there is one.
-    kind: 'run', 'folds', 'seeds' or 'other shards'. seeds: their numbers, empty where there is one run.
+    kind: 'run', 'folds', 'seeds', 'other shards' or 'ensemble'. seeds: their numbers, empty where there is one run.
+    members: what an ensemble is the mean of, else empty.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Side:
     repeats: tuple
     facts: Facts
     seeds: tuple = ()
+    members: tuple = ()
 
     @property
     def keys(self):
@@ -97,7 +99,7 @@ def seed_runs(path):
 
 
 def read_side(path):
-    """The Side of a run directory, a folder of folds or of seeds, or what `ser evaluate --shards` wrote.
+    """The Side of a run directory, a folder of folds or of seeds, or what `ser evaluate` wrote of several or of shards.
 
     Raises SerError when it is none of these, when a run is unfinished, and for files that are broken or at odds.
     """
@@ -113,9 +115,17 @@ def read_side(path):
         predictions, facts = join_folds([ScoredRun.read(run) for run in fold_runs(path)])
         return Side(path, 'folds', (in_key_order(predictions),), facts)
     if (path / 'predictions.csv').is_file() and (path / 'data.json').is_file():
-        return Side(path, 'other shards', (in_key_order(run_predictions(path, read_names(path))),), read_facts(path))
+        members = ensemble_members(path)
+        return Side(path, 'ensemble' if members else 'other shards',
+                    (in_key_order(run_predictions(path, read_names(path))),), read_facts(path), members=members)
     raise SerError(f'{path}: neither a run (config.yaml) nor a folder of folds (fold-*) or of seeds (seed-*).'
                    f'{_runs_inside(path)}')
+
+
+def ensemble_members(path):
+    """The names of the runs whose mean a folder holds, as its data.json says; () where it is no ensemble."""
+    data = Path(path) / 'data.json'
+    return tuple(read_json(data, dict).get('ensemble', ())) if data.is_file() else ()
 
 
 def _runs_inside(path):
@@ -181,7 +191,7 @@ def missing_folds(folds):
 
 def pooled_facts(folds, notes_of_task=()):
     """The Facts of ScoredRuns that are folds of one protocol. notes_of_task: further lines, before those on leaks."""
-    together = _together(fold.facts.speaker_disjoint for fold in folds)
+    disjoint = together(fold.facts.speaker_disjoint for fold in folds)
     clips = frozenset().union(*(fold.clips for fold in folds))
     untested = len(clips) - sum(len(fold.predictions) for fold in folds)
     kind, missing = folds[0].facts.protocol_kind, missing_folds(folds)
@@ -191,7 +201,7 @@ def pooled_facts(folds, notes_of_task=()):
     notes += [*notes_of_task, *leak_notes([note for fold in folds for note in fold.facts.notes])]
     pooled = f'{len(folds)} of {len(folds) + len(missing)} folds pooled ({_incomplete(missing)})' if missing else \
         f'{len(folds)} folds pooled'
-    return Facts(f'{kind}, {pooled}', kind, together, tuple(notes), any(fold.facts.synthetic for fold in folds))
+    return Facts(f'{kind}, {pooled}', kind, disjoint, tuple(notes), any(fold.facts.synthetic for fold in folds))
 
 
 def _incomplete(missing):
@@ -238,13 +248,13 @@ def join_seeds(path, runs):
         notes.insert(0, f'{counted(len(every - common), "clip")} left out: not every seed has tested them')
     seeds = tuple(int(side.path.name.removeprefix('seed-')) for side in sides)
     facts = replace(first.facts, protocol=f'{first.facts.protocol}, {len(sides)} seeds', notes=tuple(notes),
-                    speaker_disjoint=_together(side.facts.speaker_disjoint for side in sides), best_epoch=None)
+                    speaker_disjoint=together(side.facts.speaker_disjoint for side in sides), best_epoch=None)
     keys = sorted(common)
     return Side(Path(path), 'seeds', tuple(taken(side.repeats[0], keys) for side in sides), facts, seeds)
 
 
-def _together(disjoint):
-    """What holds of several parts: False if one shares speakers, None if one does not know."""
+def together(disjoint):
+    """Whether speakers are disjoint in several parts: False if one shares some, None if one does not know."""
     said = set(disjoint)
     return False if False in said else None if None in said else True
 
@@ -261,3 +271,10 @@ def taken(predictions, keys):
     columns = {field: tuple(getattr(predictions, field)[i] for i in order)
                for field in ('keys', 'speakers', 'labels', 'predicted')}
     return Predictions(**columns, probabilities=predictions.probabilities[order], names=predictions.names)
+
+
+def with_names(predictions, names):
+    """The Predictions with its classes in the order of `names`, which are the same ones."""
+    order = [predictions.names.index(name) for name in names]
+    return Predictions(predictions.keys, predictions.speakers, predictions.labels, predictions.predicted,
+                       predictions.probabilities[:, order], names)

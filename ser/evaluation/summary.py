@@ -19,12 +19,18 @@ def audience(metrics):
     return f'{counted(speakers, noun)}, {clips}{dependent}'
 
 
+def is_ensemble(metrics):
+    """Whether the scores of a test_metrics.json dict are those of several runs' mean, and of no single model."""
+    return 'members' in metrics.get('ensemble', {})
+
+
 def score_line(metrics):
     """One line: who was tested, UA and WA with intervals, macro-F1, chance; or the CCC of each dimension."""
     if of_dimensions(metrics):
         return f'test ({audience(metrics)}): {ccc_words(metrics)}'
     inside = '' if metrics['excludes_chance'] else ' (inside the interval of UA)'
-    return (f"test ({audience(metrics)}): UA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}, "
+    together = f"{metrics['ensemble']['what']}, " if is_ensemble(metrics) else ''
+    return (f"{together}test ({audience(metrics)}): UA {percent_with_interval(metrics['ua'], metrics['ua_interval'])}, "
             f"WA {percent_with_interval(metrics['wa'], metrics['wa_interval'])}, "
             f"macro-F1 {percent(metrics['macro_f1'])}; chance {percent(metrics['chance'])}{inside}")
 
@@ -38,6 +44,9 @@ def summary_lines(metrics):
         values = ', '.join(percent(fold['ua']) for fold in metrics['folds'])
         lines.append(f"UA per fold: {values}; mean {percent(metrics['fold_ua_mean'])}, "
                      f"standard deviation {100 * metrics['fold_ua_sd']:.1f}")
+    if is_ensemble(metrics):
+        each = ', '.join(f"{percent(one['ua'])} ({one['run']})" for one in metrics['ensemble']['members'])
+        lines.append(f"UA of each run alone: {each}; mean {percent(metrics['ensemble']['member_ua']['mean'])}")
     return [*lines, *auxiliary_lines(metrics), *metrics['notes']]
 
 

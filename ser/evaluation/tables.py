@@ -40,6 +40,13 @@ def markdown_table(header, rows, align=None):
     return ['| ' + ' | '.join(line) + ' |' for line in lines]
 
 
+def rounded(number):
+    """'1.23' of 1.2345, '12,345' of 12345.6, or 'n/a' of None: three digits, more before the point."""
+    if number is None:
+        return 'n/a'
+    return f'{number:,.0f}' if abs(number) >= 1000 else f'{number:.3g}'
+
+
 def percent(share):
     """'63.2 %' of 0.632, or 'n/a' of None."""
     return 'n/a' if share is None else f'{100 * share:.1f} %'
@@ -48,6 +55,11 @@ def percent(share):
 def percent_with_interval(share, interval):
     """'63.2 % [55.1, 70.4]' of 0.632 and (0.551, 0.704)."""
     return f'{percent(share)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]'
+
+
+def mean_of(runs):
+    """What an ensemble of so many runs is called wherever its score is said."""
+    return f'mean of the probabilities of {runs} runs'
 
 
 CLIPS_ONLY = '*'

@@ -1,7 +1,9 @@
 """A run scored again: from its own files, as folds pooled, or by its model on other shards."""
 
+import functools
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from ser.config.load import load_config
@@ -9,10 +11,11 @@ from ser.errors import SerError
 from ser.evaluation import dimension_card, dimension_files, dimension_report
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.dimension_words import of_dimensions
+from ser.evaluation.gates import gate_lines, gates_of
 from ser.evaluation.repeats import pool_seeds
 from ser.evaluation.report import evaluate_run, pool_folds, score, write_scores
 from ser.evaluation.run_files import Facts, read_history
-from ser.evaluation.sides import fold_runs, seed_runs
+from ser.evaluation.sides import ensemble_members, fold_runs, seed_runs
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
 from ser.evaluation.tables import counted, markdown_table
 from ser.files import write_json
@@ -22,7 +25,7 @@ from ser.training.run import open_run
 log = logging.getLogger(__name__)
 # How other shards are read and scored; everything else is the run's and stays.
 SETTABLE = ('data.label', 'data.classes', 'data.workers', 'data.prefetch', 'evaluation.batch_size',
-            'evaluation.bootstrap', 'evaluation.confidence', 'evaluation.seed')
+            'evaluation.bootstrap', 'evaluation.confidence', 'evaluation.seed', 'evaluation.details')
 KIND = 'other-shards'
 
 
@@ -32,6 +35,8 @@ def evaluate_folder(path):
     Raises SerError when it is neither, and for files that are missing, broken or at odds with each other.
     """
     path = Path(path)
+    if not (path / 'config.yaml').exists() and ensemble_members(path):
+        raise SerError(f'{path}: is an ensemble, which is scored when it is made; evaluate its runs together again')
     seeds, folds = seed_runs(path), fold_runs(path)
     if seeds:
         return pool_seeds(seeds, path, open_run((fold_runs(seeds[0]) or seeds)[0])[0].evaluation)
@@ -49,37 +54,85 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=(), merg
     counted; clips and speakers that it has heard are noted.
     Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
     """
-    from ser.shards.index import build_index
     from ser.training.device import choose_device
 
     run = Path(run)
     if fold_runs(run):
         raise SerError(f'{run}: holds folds, each with a model of its own. --shards goes with one of them, such as '
                        f'{fold_runs(run)[0]}')
-    config, names = open_run(run)
-    data, evaluation = _settings(run, config, patterns, assignments)
-    data = data.model_copy(update={'merge': {**data.merge, **(merge or {})}})
     device, reason = choose_device(device)
-    labelled, heads, columns = _wanted(run, names, build_index(data), data)
-    index, rows = labelled.index, labelled.rows()
-    out = _folder(run, out, index)
-    if not rows:
-        raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
-                       f'Their labels: {", ".join(ordered(labelled.dropped))}')
+    asked = ask(run, patterns, assignments, merge)
+    config, names, evaluation = asked.config, asked.names, asked.evaluation
+    out = _folder(run, out, asked.labelled.index)
     log.info('device %s: %s', device, reason)
-    predictions, windowed = _predict(run, labelled, (heads, columns), data, evaluation, device)
-    facts = _facts(run, config, labelled.names, index, rows, _notes(labelled, windowed, data))
+    predictions, gates, facts = answer(asked, device)
     regression = config.task.kind == 'dimensions'
     metrics = (dimension_report.score if regression else score)(predictions, facts, evaluation)
     predictions.write_csv(out / 'predictions.csv')
+    if gates is not None:
+        gates.write(out, evaluation.details)
+        metrics |= gates_of(out)
     write_json(out / 'labels.json', list(names))
-    write_json(out / 'data.json', _provenance(run, labelled, rows, facts))
+    write_json(out / 'data.json', provenance(asked, facts) | {'run': run.resolve().name})
     card = _card(metrics, run.resolve().name)
     if regression:
         dimension_report.write_scores(out, metrics, predictions, metrics['protocol'], card)
     else:
         write_scores(out, metrics, names, metrics['protocol'], card)
     return metrics, out
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run and the clips that it is to be scored on: a Labelled of them, the heads, and what holds their targets."""
+
+    run: Path
+    config: object
+    names: tuple
+    data: object
+    """The config's section, with these shards."""
+    evaluation: object
+    labelled: object
+    heads: tuple
+    columns: dict
+
+    @functools.cached_property
+    def rows(self):
+        """Numbers of the clips in `labelled.index`."""
+        return self.labelled.rows()
+
+    @property
+    def clips(self):
+        """Rows of the index: the clips."""
+        return [self.labelled.index.rows[number] for number in self.rows]
+
+    @functools.cached_property
+    def heard(self):
+        """The heard.Heard of the run."""
+        from ser.inference.heard import heard_by
+
+        corpora = {row.corpus for row in self.clips}
+        return heard_by(self.run, self.config, self.labelled.names, {name for name in corpora if isinstance(name, str)})
+
+
+def ask(run, patterns, assignments=(), merge=None):
+    """The Asked of a run and shards, as `evaluate_shards`. Raises SerError where no clip is left."""
+    from ser.shards.index import build_index
+
+    config, names = open_run(run)
+    data, evaluation = _settings(run, config, patterns, assignments)
+    data = data.model_copy(update={'merge': {**data.merge, **(merge or {})}})
+    asked = Asked(run, config, names, data, evaluation, *_wanted(run, names, build_index(data), data))
+    if not asked.rows:
+        raise SerError(f'no clip of these shards has a class of {run}: {", ".join(names)}. '
+                       f'Their labels: {", ".join(ordered(asked.labelled.dropped))}')
+    return asked
+
+
+def answer(asked, device):
+    """(predictions of the main head, Gates or None, Facts) of what an Asked run says of its clips."""
+    predictions, gates, windowed = _predict(asked, device)
+    return predictions, gates, _facts(asked, _notes(asked.labelled, windowed, asked.data))
 
 
 def _wanted(run, names, index, data):
@@ -139,11 +192,8 @@ class _Counting:
             yield batch
 
 
-def _predict(run, labelled, wanted, data, evaluation, device):
-    """(predictions of the main head, clips cut into windows) of the run's model for the rows of a Labelled.
-
-    wanted: the heads and the columns that hold their targets.
-    """
+def _predict(asked, device):
+    """(predictions of the main head, Gates or None, clips cut into windows) of the run's model for its clips."""
     from ser.shards.plan import EvaluationPlan
     from ser.shards.stream import EvaluationStream, resolve_workers
     from ser.training.device import network_dtype
@@ -151,18 +201,18 @@ def _predict(run, labelled, wanted, data, evaluation, device):
     from ser.training.finish import predict_part
     from ser.training.rebuild import load_run
 
-    config, _, model = load_run(run)
-    heads, columns = wanted
-    index, rows = labelled.index, labelled.rows()
-    plan = EvaluationPlan(rows, evaluation.batch_size)
-    workers = resolve_workers(data.workers, plan.steps, on_cpu=device.type == 'cpu')
-    with EvaluationStream(index, plan, data, labelled.names, workers=workers, columns=columns) as stream:
+    config, _, model = load_run(asked.run)
+    index, rows, heads = asked.labelled.index, asked.rows, asked.heads
+    plan = EvaluationPlan(rows, asked.evaluation.batch_size)
+    workers = resolve_workers(asked.data.workers, plan.steps, on_cpu=device.type == 'cpu')
+    with EvaluationStream(index, plan, asked.data, asked.labelled.names, workers=workers,
+                          columns=asked.columns) as stream:
         # Before the model goes to the device: workers fork.
         stream.start()
         counting = _Counting(stream)
-        predictions = predict_part(model.to(device), index, rows, heads, counting, World(), device,
-                                   network_dtype(config.training.precision, device))
-    return predictions[heads[0].target], counting.windowed
+        predictions, gates = predict_part(model.to(device), index, rows, heads, counting, World(), device,
+                                          network_dtype(config.training.precision, device))
+    return predictions[heads[0].target], gates, counting.windowed
 
 
 def _notes(labelled, windowed, data):
@@ -173,25 +223,23 @@ def _notes(labelled, windowed, data):
     return [*notes, *labelled.index.notes]
 
 
-def _facts(run, config, names, index, rows, notes):
-    from ser.inference.heard import heard_by, overlap_notes, speakers_disjoint
+def _facts(asked, notes):
+    from ser.inference.heard import overlap_notes, speakers_disjoint
 
-    members = [index.rows[number] for number in rows]
-    corpora = {row.corpus for row in members}
-    heard = heard_by(run, config, names, {corpus for corpus in corpora if isinstance(corpus, str)})
-    tars = [shard.name for shard in index.shards]
+    clips, tars = asked.clips, [shard.name for shard in asked.labelled.index.shards]
     listed = ', '.join(tars) if len(tars) <= 4 else f'{tars[0]} ... {tars[-1]}, {len(tars)} files'
     return Facts(protocol=f'other shards: {listed}', protocol_kind=KIND,
-                 speaker_disjoint=speakers_disjoint(members, heard),
-                 notes=(*overlap_notes(members, heard), *notes),
-                 synthetic='demo' in corpora, best_epoch=read_history(run).best_epoch)
+                 speaker_disjoint=speakers_disjoint(clips, asked.heard),
+                 notes=(*overlap_notes(clips, asked.heard), *notes),
+                 synthetic=any(row.corpus == 'demo' for row in clips), best_epoch=read_history(asked.run).best_epoch)
 
 
-def _provenance(run, labelled, rows, facts):
-    index = labelled.index
-    return {'run': run.resolve().name, 'digest': labelled.digest,
+def provenance(asked, facts):
+    """What data.json says of scores on other shards."""
+    index = asked.labelled.index
+    return {'digest': asked.labelled.digest,
             'shards': [{'name': shard.name, 'sha256': shard.sha256} for shard in index.shards],
-            'clips': len(rows), 'dropped': dict(labelled.dropped), 'ignored_members': dict(index.ignored),
+            'clips': len(asked.rows), 'dropped': dict(asked.labelled.dropped), 'ignored_members': dict(index.ignored),
             'protocol_kind': facts.protocol_kind, 'protocol': facts.protocol,
             'speaker_disjoint': facts.speaker_disjoint, 'notes': list(facts.notes), 'synthetic': facts.synthetic}
 
@@ -202,6 +250,6 @@ def _card(metrics, run_name):
     else:
         table = markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN)
         scores = [*score_lines(metrics), '', *table, '', '![Confusion matrix](confusion_matrix.png)']
-    lines = [f'# {run_name} on other shards', '', '## Score', '', *scores, '', '## Protocol', '',
+    lines = [f'# {run_name} on other shards', '', '## Score', '', *scores, '', *gate_lines(metrics), '## Protocol', '',
              *protocol_lines(metrics)]
     return '\n'.join(lines) + '\n'

@@ -76,7 +76,7 @@ def _longest(names, text, mark):
 
 def overlap_notes(rows, heard):
     """Lines that say which of `rows` (index rows) the run has heard, none when it has heard none."""
-    by_audio, by_key = _heard_clips(rows, heard)
+    by_audio, by_key = heard_clips(rows, heard)
     notes = []
     if by_audio or by_key:
         ways = [f'{len(found)} by {way}' for found, way in ((by_audio, 'audio'), (by_key, 'key')) if found]
@@ -87,7 +87,7 @@ def overlap_notes(rows, heard):
     return tuple(notes)
 
 
-def _heard_clips(rows, heard):
+def heard_clips(rows, heard):
     """Keys of the rows that the run has heard: (known by their audio, the others known by key)."""
     by_audio = {row.key for row in rows if heard.audio is not None and row.audio_sha256 in heard.audio}
     return by_audio, {row.key for row in rows if row.key in heard.keys} - by_audio
@@ -99,7 +99,7 @@ def speakers_disjoint(rows, heard):
     Speakers are told apart by (corpus, speaker); a corpus without a name can only be compared with another such. Who
     speaks in a clip that the run has heard is known to it, whatever the speaker is called here.
     """
-    if any(_heard_clips(rows, heard)):
+    if any(heard_clips(rows, heard)):
         return False
     tested = set().union(*(voices(row) for row in rows))
     if (tested & heard.speakers) - {None}:

@@ -1,205 +1,229 @@
-"""What the model sees of a clip: its features as arrays, and a picture of them."""
+"""What a model sees of a clip, how it came there, what a trained model used of it: arrays, pictures, facts."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from ser.errors import SerError
+from ser.evaluation.dimension_files import read_task
+from ser.features.cqt import check_bins
 from ser.features.frontend import FrontEnd
-from ser.files import write_whole
+from ser.files import write_json, write_whole
+from ser.inference.attribution_pictures import draw_explanation
+from ser.inference.attributions import explain
+from ser.inference.inspection_axes import TITLES
+from ser.inference.inspection_pictures import draw_features
+from ser.inference.layers import hear_layers
 from ser.inference.recordings import BadRecording, read_recording
+from ser.inference.stage_pictures import draw_augmented, draw_layers, draw_spectra, draw_stages
+from ser.inference.stages import show_stages
+from ser.models import build_model
+from ser.models.front_ends import build_front_end
 from ser.shards.reader import windows
+from ser.training.rebuild import load_run
+from ser.training.task import main_head
 
-DPI = 130
 ALWAYS = ('cqt', 'mel')
-TITLES = {'cqt': 'CQT', 'mel': 'Mel', 'mfcc': 'MFCC', 'chroma': 'Chroma'}
-PITCHES = ('C', 'C♯', 'D', 'D♯', 'E', 'F', 'F♯', 'G', 'G♯', 'A', 'A♯', 'B')
-BLUE = '#0072B2'
+SUFFIXES = ('', '-stages', '-spectra', '-augmented', '-layers', '-explained')
 
 
 class Inspector:
-    """The front end of a config: CQT and Mel always, and any other feature that a view of its model sees."""
+    """The front end of a config: CQT and Mel where the sample rate allows them, and whatever else its model sees."""
 
-    def __init__(self, config):
-        views = [view for view in config.model.views.items() if view[1] is not None]
-        seen = [view.feature or name for name, view in views]
-        self.config = config
-        self.features = tuple(dict.fromkeys([*ALWAYS, *seen]))
-        self.front_end = FrontEnd(config.features, config.augment, {name: name for name in self.features},
-                                  data_rate=config.data.sample_rate)
+    def __init__(self, config, model=None):
+        """model: the config's SpeechModel, whose front end is taken; None builds the front end alone."""
+        self.config, self.model = config, model
+        self.front_end = build_front_end(config) if model is None else model.front_end
+        self.images = isinstance(self.front_end, FrontEnd)
+        seen = self.front_end.views.values() if self.images else getattr(self.front_end, 'wanted', ())
+        self.seen = tuple(dict.fromkeys(seen))
+        allowed = [name for name in ALWAYS if name in self.seen or _allowed(name, config.features)]
+        self.features = tuple(dict.fromkeys([*allowed, *self.seen]))
+        here = {name: name for name in self.features if self.images or name not in self.seen}
+        # Tables of the CQT are not made twice.
+        self.levels = self.front_end if self.images and self.front_end.views == here else FrontEnd(
+            config.features, config.augment, here, data_rate=config.data.sample_rate)
+        self.waveform = self.levels.waveform
 
-    @torch.inference_mode()
+    @property
+    def filters(self):
+        """What the front end is given besides audio: the filters that the model has learnt, where it learns some."""
+        return {'filters': self.model.network.filters} if self.model is not None and self.model.learns_filters else {}
+
+    def views(self, waveforms, lengths, draw=None):
+        """What the network gets of waveforms (B, T) int16 with lengths (B,); draw: a Draw, as in training."""
+        return self.front_end(waveforms, lengths, draw, **self.filters)
+
+    def before(self, waveforms, lengths):
+        """feature -> (values, frames) of what the model sees before it is normalised, in dB mostly."""
+        return self.front_end.features(waveforms, lengths, **self.filters)
+
+    @torch.no_grad()
     def arrays(self, samples):
         """A dict of arrays for int16 (n,) samples at data.sample_rate.
 
-        `waveform` float32 (m,) in [-1, 1] and `sample_rate` in Hz, as the features take it: resampled to
-        features.sample_rate and padded to features.min_samples where needed. For each feature `<feature>_db` float32
-        (bands, frames), the clip's own frames only (MFCC: coefficients, not dB), and `<feature>_image` float32
-        (size, size), lowest band first, in [0, 1] before normalisation; (3, size, size) with channels 'delta'.
+        `waveform` float32 (m,) and `sample_rate` in Hz, as the features take it: trimmed, resampled, cut and levelled
+        as the config says, and padded to features.min_samples where needed. For each feature `<feature>_db` float32
+        (bands, frames), the clip's own frames only (MFCC: coefficients, chroma of scale 'power': power). Of models that
+        see images, `<feature>_image` float32 (size, size), lowest band first, in [0, 1] before normalisation;
+        (3, size, size) with channels 'delta'. Of models that see sequences, `<feature>_sequence` float32 (rows,
+        frames) of each that they see. Of models that hear audio, `audio` float32 (m,) as their encoder gets it.
         """
         waveforms, lengths = torch.from_numpy(samples)[None], torch.tensor([len(samples)])
-        heard, heard_lengths = self.front_end.waveform(waveforms, lengths)
+        heard, heard_lengths = self.waveform(waveforms, lengths)
         arrays = {'waveform': heard[0, :heard_lengths[0]].numpy(),
                   'sample_rate': np.int64(self.config.features.sample_rate)}
-        for name, (values, frames) in self.front_end.features(waveforms, lengths).items():
+        for name, (values, frames) in self._levels(waveforms, lengths).items():
             arrays[f'{name}_db'] = values[0, :, :frames[0]].numpy()
-        for name, image in self.front_end.raw_images(waveforms, lengths).items():
-            arrays[f'{name}_image'] = image[0].squeeze(0).numpy()
+        if self.images:
+            for name, image in self.levels.raw_images(waveforms, lengths, **self.filters).items():
+                arrays[f'{name}_image'] = image[0].squeeze(0).numpy()
+            return arrays
+        views = self.views(waveforms, lengths)
+        for name in self.seen:
+            arrays[f'{name}_sequence'] = views[name][0, :, :views['frames'][0]].numpy()
+        if 'waveform' in views:
+            arrays['audio'] = views['waveform'][0, :views['samples'][0]].numpy()
         return arrays
 
     def draw(self, arrays, title):
-        """Bytes of a PNG: the waveform, then a row per feature with its values over time and the model's image."""
-        rows = len(self.features)
-        figure = Figure(figsize=(12, 1.9 + 2.75 * rows), dpi=DPI, layout='constrained')
-        FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-        grid = figure.add_gridspec(1 + rows, 2, width_ratios=(3.1, 1), height_ratios=(1.1, *([2.75] * rows)))
-        times = figure.add_subplot(grid[0, 0])
-        _draw_waveform(times, arrays)
-        _write_facts(figure.add_subplot(grid[0, 1]), arrays, self.config)
-        for row, name in enumerate(self.features, start=1):
-            axes = figure.add_subplot(grid[row, 0], sharex=times)
-            self._draw_feature(figure, axes, arrays, name)
-            _draw_image(figure.add_subplot(grid[row, 1]), arrays[f'{name}_image'], TITLES[name])
-            axes.tick_params(labelbottom=row == rows, labelsize=8)
-        axes.set_xlabel('time (s)')
-        figure.suptitle(title, fontsize=12, parse_math=False)
-        held = io.BytesIO()
-        figure.savefig(held, format='png', facecolor='white')
-        return held.getvalue()
+        """Bytes of a PNG: the waveform, then a row per feature with its values over time and what the model sees."""
+        return draw_features(arrays, title, self.config, self.features)
 
-    def _draw_feature(self, figure, axes, arrays, name):
-        values, features = arrays[f'{name}_db'], self.config.features
-        hop = (features.cqt if name == 'cqt' else features.mel).hop_length / int(arrays['sample_rate'])
-        bands, frames = values.shape
-        cepstral = name == 'mfcc'
-        # The lowest coefficients are far larger than the others: they may leave the scale.
-        largest = float(np.percentile(np.abs(values[1:]), 95)) if cepstral and bands > 1 else 0.0
-        limits = {'vmin': -largest, 'vmax': largest} if cepstral else {'vmin': features.level.floor_db, 'vmax': 0}
-        drawn = axes.imshow(values, origin='lower', aspect='auto', interpolation='nearest', cmap='magma',
-                            extent=(-hop / 2, (frames - 0.5) * hop, -0.5, bands - 0.5), **limits)
-        axes.set_title(f'{TITLES[name]}: {bands} x {frames}', loc='left', fontsize=10)
-        places, labels, axis = band_ticks(name, features, int(arrays['sample_rate']))
-        axes.set_yticks(places, labels, fontsize=8)
-        axes.set_ylabel(axis)
-        bar = figure.colorbar(drawn, ax=axes, pad=0.01, aspect=18)
-        bar.set_label('coefficient' if cepstral else 'dB, 0 is the loudest', fontsize=8)
-        bar.ax.tick_params(labelsize=8)
-        bar.outline.set_visible(False)
+    def _levels(self, waveforms, lengths):
+        found = self.levels.features(waveforms, lengths, **(self.filters if self.images else {}))
+        if self.seen and not self.images:
+            found |= self.before(waveforms, lengths)
+        return {name: found[name] for name in self.features}
+
+
+def trained_inspector(run):
+    """(Inspector, task.Head) of a run directory, which must hold weights. Raises SerError as `load_run`."""
+    config, names, model = load_run(run)
+    return Inspector(config, model), main_head(names, read_task(run))
+
+
+def untrained_inspector(config):
+    """The Inspector of a Config; of a model with an encoder with that encoder, as training starts from it.
+
+    Raises SerError where its weights cannot be had.
+    """
+    if not hasattr(config.model, 'encoder'):
+        return Inspector(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.run.seed)
+        model = build_model(config, ('no', 'yes'))
+    return Inspector(config, model.eval().requires_grad_(False))
+
+
+class Inspection:
+    """What `ser inspect` writes for each file: features always, stages and an explanation where they are asked for."""
+
+    def __init__(self, inspector, folder, stages=False, previews=0, head=None, run=None):
+        """stages: also the waveform's stages and `previews` augmented ones. head: the task.Head of the inspector's
+        trained model, whose answer is then explained; run: what the model is called."""
+        self.inspector, self.folder, self.head, self.run = inspector, Path(folder), head, run
+        self.stages, self.previews = stages, previews
+
+    def write(self, recording, stem):
+        """Write the files of a recordings.Named; returns (a line for people, whether it failed).
+
+        Raises SerError when the disk refuses, and for a model whose numbers are not finite.
+        """
+        config = self.inspector.config.data
+        try:
+            if recording.fault:
+                raise BadRecording(recording.fault)
+            samples = read_recording(recording.path, config.sample_rate)
+        except BadRecording as bad:
+            return f'{recording.path}: {bad}', True
+        pieces = windows(samples, config.max_seconds, config.sample_rate)
+        part = '' if len(pieces) == 1 else f', window 1 of {len(pieces)}'
+        title, about = recording.path.name + part, {'file': str(recording.path)}
+        window = {'window': {'number': 1, 'of': len(pieces)}}
+        arrays = self.inspector.arrays(pieces[0])
+        names = self._save(stem, arrays=arrays, pictures={'': self.inspector.draw(arrays, title)})
+        if self.stages:
+            names += self._write_stages(stem, pieces[0], title, {**about, **window})
+        answer = ''
+        if self.head is not None:
+            more, answer = self._write_explanation(stem, pieces[0], title, about, window)
+            names += more
+        shapes = ', '.join(f"{TITLES[name]} {' x '.join(map(str, arrays[f'{name}_db'].shape))}"
+                           for name in self.inspector.features)
+        seconds, files = len(samples) / config.sample_rate, ', '.join([str(self.folder / names[0]), *names[1:]])
+        return f'{recording.path}: {files} ({seconds:.2f} s{part}; {shapes}){answer}', False
+
+    def _write_stages(self, stem, samples, title, about):
+        inspector = self.inspector
+        shown = show_stages(inspector, samples, self.previews)
+        arrays, layers = dict(shown.arrays), None
+        if inspector.model is not None:
+            layers = hear_layers(inspector.model, samples)
+        pictures = {'-stages': draw_stages(shown, title)}
+        if inspector.seen or shown.audio is not None:
+            pictures['-spectra'] = draw_spectra(shown, title, inspector.config, inspector.front_end)
+        if self.previews:
+            pictures['-augmented'] = draw_augmented(shown, title, inspector.config, inspector.front_end)
+        if layers is not None:
+            arrays |= {'layer_norms': layers.norms, 'layer_distances': layers.distances, 'layer_edges': layers.edges}
+            pictures['-layers'] = draw_layers(layers, title)
+        facts = {**about, **shown.facts, 'pictures': [f'{stem}{suffix}.png' for suffix in pictures]}
+        return self._save(f'{stem}-stages', arrays, facts, pictures, stem)
+
+    def _write_explanation(self, stem, samples, title, about, window):
+        found = explain(self.inspector.model, self.head, samples, self.inspector.waveform)
+        answer = _answer(found.facts)
+        picture = draw_explanation(found, f'{title}: {answer}', self.inspector.config, self.inspector.front_end)
+        facts = {**about, 'run': str(self.run), **window, **found.facts, 'pictures': [f'{stem}-explained.png']}
+        return self._save(f'{stem}-explained', found.arrays, facts, {'-explained': picture}, stem), f': {answer}'
+
+    def _save(self, name, arrays, facts=None, pictures=None, stem=None):
+        """Write `<name>.npz`, `<name>.json` where there are facts, and `<stem><suffix>.png`; returns their names."""
+        held = io.BytesIO()
+        np.savez_compressed(held, **arrays)
+        names = [f'{name}.npz']
+        write_whole(self.folder / names[0], held.getvalue())
+        if facts is not None:
+            names.append(f'{name}.json')
+            write_json(self.folder / names[-1], facts)
+        for suffix, picture in pictures.items():
+            names.append(f'{name if stem is None else stem}{suffix}.png')
+            write_whole(self.folder / names[-1], picture)
+        return names
 
 
 def output_stems(recordings):
-    """A file stem for each of `recordings` (recordings.Named); one that comes again is numbered: a, a-2, a-3."""
+    """A file stem for each of `recordings` (recordings.Named); one whose files would meet another's is numbered: a,
+    a-2, a-3."""
     taken, stems = set(), []
     for recording in recordings:
         stem, times = recording.path.stem, 2
-        while stem in taken:
+        while taken & _names(stem):
             stem, times = f'{recording.path.stem}-{times}', times + 1
-        taken.add(stem)
+        taken |= _names(stem)
         stems.append(stem)
     return stems
 
 
-def inspect_recording(inspector, recording, target):
-    """Write `<target>.npz` and `<target>.png` for a recordings.Named; returns (a line for people, whether it failed).
+def _names(stem):
+    return {stem + suffix for suffix in SUFFIXES}
 
-    Raises SerError when the disk refuses.
-    """
-    config = inspector.config.data
+
+def _allowed(feature, features):
+    """Whether a feature can be computed at features.sample_rate: the bands of the CQT may lie too high for it."""
     try:
-        if recording.fault:
-            raise BadRecording(recording.fault)
-        samples = read_recording(recording.path, config.sample_rate)
-    except BadRecording as bad:
-        return f'{recording.path}: {bad}', True
-    pieces = windows(samples, config.max_seconds, config.sample_rate)
-    arrays = inspector.arrays(pieces[0])
-    part = '' if len(pieces) == 1 else f', window 1 of {len(pieces)}'
-    npz, png = (target.with_name(target.name + suffix) for suffix in ('.npz', '.png'))
-    held = io.BytesIO()
-    np.savez_compressed(held, **arrays)
-    write_whole(npz, held.getvalue())
-    write_whole(png, inspector.draw(arrays, recording.path.name + part))
-    shapes = ', '.join(f"{TITLES[name]} {' x '.join(map(str, arrays[f'{name}_db'].shape))}"
-                       for name in inspector.features)
-    seconds = len(samples) / config.sample_rate
-    return f'{recording.path}: {npz}, {png} ({seconds:.2f} s{part}; {shapes})', False
+        if feature == 'cqt':
+            check_bins(features.cqt, features.sample_rate)
+    except SerError:
+        return False
+    return True
 
 
-def _draw_waveform(axes, arrays):
-    waveform, rate = arrays['waveform'], int(arrays['sample_rate'])
-    axes.plot(np.arange(len(waveform)) / rate, waveform, color=BLUE, linewidth=0.5)
-    peak = max(float(np.abs(waveform).max()), 1e-4)
-    axes.set_ylim(-1.1 * peak, 1.1 * peak)
-    axes.set_xlim(0, len(waveform) / rate)
-    axes.set_ylabel('amplitude')
-    axes.set_title('Waveform', loc='left', fontsize=10)
-    axes.tick_params(labelbottom=False, labelsize=8)
-    axes.spines[['top', 'right']].set_visible(False)
-
-
-def _write_facts(axes, arrays, config):
-    waveform, rate = arrays['waveform'], int(arrays['sample_rate'])
-    peak = float(np.abs(waveform).max())
-    level = f'{20 * np.log10(peak):.1f} dBFS' if peak > 0 else 'silence'
-    time, channels = config.features.image.time, config.features.image.channels
-    width = 'the clip fills the width' if time.kind == 'stretch' else f'the width is {time.seconds:g} s'
-    lines = [f'{len(waveform) / rate:.2f} s, {len(waveform)} samples', f'{rate} Hz, peak {level}',
-             f'image: {config.features.image.size} px, {width}', f'channels: {channels}']
-    if channels == 'delta':
-        lines.append('red static, green delta, blue delta-delta')
-    axes.axis('off')
-    axes.text(0, 0.95, '\n'.join(lines), va='top', fontsize=8.5, linespacing=1.5, color='#333333',
-              transform=axes.transAxes)
-
-
-def _draw_image(axes, image, title):
-    shown = image if image.ndim == 2 else np.clip(image.transpose(1, 2, 0), 0, 1)
-    axes.imshow(shown, origin='lower', cmap='magma', vmin=0, vmax=1, interpolation='nearest')
-    axes.set_title(f'{title} image: {image.shape[-1]} x {image.shape[-2]}', loc='left', fontsize=10)
-    axes.set_xticks([0, image.shape[-1] - 1])
-    axes.set_yticks([0, image.shape[-2] - 1])
-    axes.set_ylabel('band, low to high', fontsize=8, labelpad=-8)
-    axes.set_xlabel('time', fontsize=8, labelpad=-6)
-    axes.tick_params(labelsize=8)
-
-
-def band_ticks(name, features, sample_rate):
-    """(places in bands, labels, axis title) for the vertical axis of a feature."""
-    if name == 'cqt':
-        cqt = features.cqt
-        places = np.arange(0, cqt.bins, cqt.bins_per_octave)
-        hertz = cqt.fmin_hz * 2.0 ** (places / cqt.bins_per_octave)
-        return places, [f'{note_of(f)}  {f:.0f}' for f in hertz], 'note, Hz'
-    if name == 'mel':
-        mel = features.mel
-        hertz = np.array([0, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000])
-        top = sample_rate / 2 if mel.fmax_hz is None else mel.fmax_hz
-        low, high = slaney_mel(mel.fmin_hz), slaney_mel(top)
-        places = (slaney_mel(hertz) - low) / (high - low) * (mel.bins + 1) - 1
-        inside = (places >= -1) & (places <= mel.bins - 0.5)
-        # Counted from the top, where octaves lie apart; labels further down would run into each other.
-        steps = np.diff(places, append=np.inf)
-        kept = inside & (steps > mel.bins / 25)
-        return places[kept], [f'{f}' for f in hertz[kept]], 'Hz'
-    if name == 'chroma':
-        places = np.arange(features.chroma.bins)
-        named = features.chroma.bins == len(PITCHES)
-        return places, list(PITCHES) if named else [f'{place}' for place in places], 'pitch class'
-    places = np.arange(0, features.mfcc.coefficients, 5)
-    return places, [f'{place}' for place in places], 'coefficient'
-
-
-def note_of(hertz):
-    """The nearest note of equal temperament (A4 = 440 Hz), such as 'C4'."""
-    number = round(69 + 12 * np.log2(hertz / 440))
-    return f'{PITCHES[number % 12]}{number // 12 - 1}'
-
-
-def slaney_mel(hertz):
-    """Slaney's mel scale (Auditory Toolbox 1998): linear to 1 kHz, 66.7 Hz a mel, then 27 mels for a factor of 6.4."""
-    hertz = np.asarray(hertz, dtype=np.float64)
-    above = 15 + np.log(np.maximum(hertz, 1000) / 1000) * 27 / np.log(6.4)
-    return np.where(hertz < 1000, hertz * 3 / 200, above)
+def _answer(facts):
+    values = facts['probabilities']
+    if values is not None:
+        return f"{facts['emotion']} {100 * values[facts['emotion']]:.1f} %"
+    return ', '.join(f'{name} {value:.2f}' for name, value in facts['dimensions'].items())

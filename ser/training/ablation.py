@@ -4,8 +4,6 @@ import json
 import logging
 from dataclasses import replace
 
-import numpy as np
-
 from ser.errors import SerError
 from ser.evaluation.ablation_table import (
     DONE,
@@ -21,7 +19,7 @@ from ser.evaluation.reading import read_json
 from ser.evaluation.run_files import read_history
 from ser.files import write_json, write_rows, write_whole
 from ser.shards.index import build_index
-from ser.training.cost import network_cost
+from ser.training.cost import network_cost, training_speed
 from ser.training.device import choose_device
 from ser.training.run import RunDirectory, new_run_path
 from ser.training.study import ABLATION, Study, attempt, computed, refuse_ranks, train_in_study
@@ -53,13 +51,11 @@ def read_variant(name, run):
     """The finished Variant of a run directory. Raises SerError for files that are missing or broken."""
     history = read_history(run)
     columns, best = history.columns, history.columns['epoch'] == history.best_epoch
-    rates = np.array([[float(row['clips_per_second']), float(row['seconds'])]
-                      for row in RunDirectory(run).read_metrics()])
-    seconds = float(rates[:, 1].sum())
+    clips_per_second, seconds, epochs = training_speed(run)
     parameters, gmac = network_cost(run)
     return Variant(name, DONE, None, float(columns['valid_ua'][best][-1]), float(columns['valid_loss'][best][-1]),
-                   history.best_epoch, len(rates), float(rates.prod(axis=1).sum() / max(seconds, 1e-9)),
-                   round(seconds, 3), parameters, gmac, read_json(run / 'test_metrics.json', dict))
+                   history.best_epoch, epochs, clips_per_second, round(seconds, 3), parameters, gmac,
+                   read_json(run / 'test_metrics.json', dict))
 
 
 class _Ablation:

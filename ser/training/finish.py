@@ -5,6 +5,7 @@ import logging
 import numpy as np
 
 from ser.evaluation.dimensions import DimensionPredictions
+from ser.evaluation.gates import Gates
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.report import evaluate_run
 from ser.training.checkpoint import load_weights
@@ -14,19 +15,28 @@ log = logging.getLogger(__name__)
 
 
 def predict_part(model, index, rows, heads, stream, world, device, dtype):
-    """Predictions of the clips `rows` (row numbers of the index) from a stream over them, on every rank.
+    """(predictions, gates) of the clips `rows` (row numbers of the index) from a stream over them, on every rank.
 
-    heads: of a Task. A dict from each head's target to its Predictions (or DimensionPredictions), the main one first;
-    of an auxiliary head those clips whose value is known, and none at all where it is known of no clip.
+    heads: of a Task. predictions: a dict from each head's target to its Predictions (or DimensionPredictions), the main
+    one first; of an auxiliary head those clips whose value is known, and none at all where it is known of no clip.
+    gates: the Gates of a network whose detail 'gate' weighs what it says is `gated`, else None.
     """
-    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, rows, heads)
+    gated = getattr(model.network, 'gated', ())
+    evaluated = evaluate_stream(model, model.network, stream, world, device, dtype, rows, heads,
+                                details=('gate',) if gated else ())
     found = {}
     for head, truth, values in zip(heads, evaluated.truths, evaluated.values, strict=True):
         known = np.arange(len(values)) if head.scale is not None else np.flatnonzero(truth >= 0)
         if len(known) or head.main:
             found[head.target] = _predictions(head, [index.rows[i] for i in evaluated.ids[known]], index, truth[known],
                                               values[known])
-    return found
+    return found, _gates(gated, evaluated, heads[0], index) if gated else None
+
+
+def _gates(gated, evaluated, main, index):
+    keys = [index.rows[i].key for i in evaluated.ids]
+    labels = None if main.scale is not None else [main.names[number] for number in evaluated.targets]
+    return Gates.from_detail(keys, labels, gated, main.names, evaluated.details['gate'])
 
 
 def _predictions(head, members, index, truth, values):
@@ -42,12 +52,14 @@ def test_run(job, run):
     job.world.from_main(True)
     load_weights(run.path / 'best.safetensors', job.model)
     with job.evaluation_stream('test') as stream:
-        predictions = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.task.heads, stream,
-                                   job.world, job.device, job.dtype)
+        predictions, gates = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.task.heads,
+                                          stream, job.world, job.device, job.dtype)
     if not job.world.is_main:
         return None
     main, *others = predictions
     predictions[main].write_csv(run.path / 'predictions.csv')
     for target in others:
         predictions[target].write_csv(run.path / f'predictions-{target}.csv')
+    if gates is not None:
+        gates.write(run.path, job.config.evaluation.details)
     return evaluate_run(run.path, job.config.evaluation)
