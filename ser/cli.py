@@ -14,7 +14,7 @@ COMMANDS = {
     'ablate': ('ser.ablate', 'train variants of one config on one split, ranked by validation'),
     'audit': ('ser.audit', 'who is in which part, and whether a test part leaks into training'),
     'predict': ('ser.predict', 'class probabilities of audio files'),
-    'inspect': ('ser.inspect', 'what the model sees of a file, stage by stage, and what it used'),
+    'inspect': ('ser.inspect', 'what a model sees of a file, how it comes there, what a trained run used of it'),
     'export': ('ser.export', 'a fine-tuned speech encoder as a transformers folder'),
     'benchmark': ('ser.benchmark', 'what each stage costs on this machine, beside its rivals'),
     'config': ('ser.show_config', 'show a resolved config, or the JSON schema'),

@@ -1,20 +1,25 @@
-"""Features of a clip as arrays and as a picture."""
+"""Features of a clip as arrays, and the files of an inspection."""
 
-import io
+import json
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 import pytest
 import torch
 
 from ser.config.load import load_config
-from ser.inference.inspection import Inspector, band_ticks, note_of, output_stems, slaney_mel
+from ser.inference import inspection
+from ser.inference.inspection import Inspection, Inspector, output_stems, untrained_inspector
 from ser.inference.recordings import Named
-from tests.shard_factory import tone
+from ser.models import build_model
+from ser.training.task import Head
+from tests.shard_factory import audio_bytes, tone
 
 SMALL = ('data.sample_rate=16000', 'features.sample_rate=16000', 'features.image.size=32', 'features.mel.n_fft=1024',
          'features.cqt.bins=72')
+CRNN = 'model={kind: crnn, features: [mfcc, chroma], channels: [4], pools: [[2, 2]], width: 8, hidden: 8}'
+ENCODER = ('{source: {kind: config, hidden_size: 16, layers: 1, heads: 2, intermediate_size: 16, conv_dim: [8, 8], '
+           'conv_kernel: [10, 3], conv_stride: [5, 4], position_kernel: 4, position_groups: 2}}')
 
 
 def inspector(*assignments):
@@ -53,42 +58,89 @@ def test_every_feature_of_the_views_is_there_with_its_channels():
     arrays = inspect.arrays(tone(2))
     assert arrays['mfcc_db'].shape[0] == 40 and arrays['chroma_db'].shape[0] == 12
     assert all(arrays[f'{name}_image'].shape == (3, 32, 32) for name in inspect.features)
-    assert picture(inspect, arrays).shape[2] == 4
 
 
-def picture(inspect, arrays):
-    return matplotlib.image.imread(io.BytesIO(inspect.draw(arrays, 'a $title$ with _marks_')), format='png')
+def test_sequences_are_those_that_the_network_gets():
+    inspect, samples = inspector(CRNN), tone(2, 0.5)
+    arrays = inspect.arrays(samples)
+    assert inspect.features == ('cqt', 'mel', 'mfcc', 'chroma')
+    assert {'cqt_db', 'mel_db', 'mfcc_db', 'chroma_db', 'mfcc_sequence', 'chroma_sequence'} <= set(arrays)
+    assert not any(name.endswith('_image') or name == 'mel_sequence' for name in arrays)
+    # Rows of the MFCC are normalised, those of chroma are not.
+    assert arrays['mfcc_sequence'].mean(axis=1) == pytest.approx(np.zeros(40), abs=1e-4)
+    assert np.array_equal(arrays['chroma_sequence'], arrays['chroma_db'])
 
 
-def test_the_picture_shows_the_clip_and_grows_with_the_features():
-    inspect = inspector()
-    sounding, silent = (picture(inspect, inspect.arrays(samples)) for samples in (tone(3), np.zeros(9000, np.int16)))
-    assert sounding.shape == silent.shape
-    assert not np.array_equal(sounding, silent)
-    more = inspector('model.views.mfcc={}')
-    assert picture(more, more.arrays(np.zeros(9000, np.int16))).shape[0] > sounding.shape[0]
+def test_an_encoder_hears_the_waveform():
+    inspect = inspector(f'model={{kind: moe, features: [ssl, mel], channels: 8, width: 8, encoder: {ENCODER}}}')
+    arrays = inspect.arrays(tone(2, 0.5))
+    assert inspect.features == ('cqt', 'mel') and arrays['mel_sequence'].shape == arrays['mel_db'].shape
+    assert arrays['audio'].shape == arrays['waveform'].shape
 
 
-def test_ticks_are_where_the_frequencies_are():
-    librosa = pytest.importorskip('librosa')
-    features = load_config(('base',)).features
-    places, labels, _ = band_ticks('cqt', features, 44100)
-    assert places.tolist() == [0, 12, 24, 36, 48, 60, 72]
-    assert labels[0] == 'C1  33' and labels[3] == 'C4  262'
-    places, labels, _ = band_ticks('mel', features, 44100)
-    centres = librosa.mel_frequencies(130, fmin=0, fmax=22050)[1:-1]
-    for place, label in zip(places, labels, strict=True):
-        if int(label):
-            assert np.interp(place, np.arange(128), centres) == pytest.approx(int(label), rel=0.01)
-    assert {'500', '1000', '4000', '16000'} <= set(labels)
-    assert slaney_mel(np.array([0, 440, 1000, 9000])) == pytest.approx(
-        librosa.hz_to_mel(np.array([0, 440, 1000, 9000])))
-    assert note_of(440) == 'A4' and note_of(261.6) == 'C4' and note_of(32.7032) == 'C1'
-    assert band_ticks('chroma', features, 44100)[1][:2] == ['C', 'C♯']
-    assert band_ticks('mfcc', features, 44100)[1][-1] == '35'
+def test_without_the_cqt_where_the_sample_rate_is_too_low_for_it():
+    low = ('features.sample_rate=4000', 'features.mel.n_fft=512')
+    assert inspector(*low, CRNN).features == ('mel', 'mfcc', 'chroma')
+    assert inspector(*low, 'model={kind: majority}').features == ('mel',)
+
+
+def test_silence_and_a_moment_are_finite():
+    inspect = inspector(CRNN, 'features.waveform.trim={kind: level}')
+    for samples in (np.zeros(9000, np.int16), tone(3, 0.05), np.zeros(800, np.int16)):
+        assert all(np.isfinite(values).all() for values in inspect.arrays(samples).values())
+
+
+def write(folder, inspector, samples, **options):
+    """(facts by name of the JSON, names of the files, line) of one clip."""
+    (folder / 'clip.wav').write_bytes(audio_bytes(samples, 16000, 'wav'))
+    line, fault = Inspection(inspector, folder / 'out', **options).write(Named(folder / 'clip.wav'), 'clip')
+    assert not fault, line
+    names = sorted(path.name for path in (folder / 'out').iterdir())
+    return {name: json.loads((folder / 'out' / name).read_text()) for name in names if '.json' in name}, names, line
+
+
+def test_everything_about_a_clip(tmp_path):
+    config = load_config(('base',), (*SMALL, CRNN, 'augment.spec_augment={kind: masks}', 'data.max_seconds=0.5'))
+    torch.manual_seed(0)
+    model = build_model(config, ('calm', 'angry')).eval().requires_grad_(False)
+    facts, names, line = write(tmp_path, Inspector(config, model), tone(3, 0.8), stages=True, previews=1,
+                               head=Head('emotion', ('calm', 'angry')), run='runs/one')
+    assert names == ['clip-augmented.png', 'clip-explained.json', 'clip-explained.npz', 'clip-explained.png',
+                     'clip-spectra.png', 'clip-stages.json', 'clip-stages.npz', 'clip-stages.png', 'clip.npz',
+                     'clip.png']
+    assert all((tmp_path / 'out' / name).read_bytes().startswith(b'\x89PNG') for name in names if '.png' in name)
+    explained, stages = facts['clip-explained.json'], facts['clip-stages.json']
+    assert list(explained) == ['file', 'run', 'window', 'seconds', 'heard', 'emotion', 'probabilities', 'dimensions',
+                               'explained', 'attention', 'gates', 'layer_weights', 'branches', 'saliency', 'pictures']
+    assert explained['file'] == str(tmp_path / 'clip.wav') and explained['run'] == 'runs/one'
+    assert explained['window'] == {'number': 1, 'of': 2} and explained['seconds'] == 0.4
+    assert explained['pictures'] == ['clip-explained.png']
+    assert stages['pictures'] == ['clip-stages.png', 'clip-spectra.png', 'clip-augmented.png']
+    with np.load(tmp_path / 'out' / 'clip-explained.npz') as arrays:
+        assert arrays['mfcc_saliency'].shape == arrays['mfcc'].shape == (40, 26)
+        assert arrays['detail.attention'].shape == (13,)
+    share = explained['probabilities'][explained['emotion']]
+    assert line.endswith(f"): {explained['emotion']} {100 * share:.1f} %") and 'window 1 of 2' in line
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Every picture is one byte string: drawing takes longest."""
+    for name in ('draw_features', 'draw_stages', 'draw_spectra', 'draw_augmented', 'draw_layers', 'draw_explanation'):
+        monkeypatch.setattr(inspection, name, lambda *_: b'drawn')
+
+
+def test_the_layers_of_an_encoder_that_nobody_trained(tmp_path, no_pictures):
+    config = load_config(('base',), (*SMALL, f'model={{kind: ssl, encoder: {ENCODER}}}'))
+    facts, _, _ = write(tmp_path, untrained_inspector(config), tone(3, 0.3), stages=True)
+    assert facts['clip-stages.json']['pictures'] == ['clip-stages.png', 'clip-spectra.png', 'clip-layers.png']
+    with np.load(tmp_path / 'out' / 'clip-stages.npz') as arrays:
+        assert arrays['layer_distances'].shape == arrays['layer_norms'].shape == (2, len(arrays['layer_edges']) - 1)
+    assert untrained_inspector(load_config(('base',), (*SMALL, CRNN))).model is None
 
 
 def test_a_stem_that_comes_twice_is_numbered():
-    paths = ('a/x.wav', 'b/x.flac', 'x-2.wav', 'y.wav', 'c/x.wav')
+    paths = ('a/x.wav', 'b/x.flac', 'x-2.wav', 'y.wav', 'c/x.wav', 'y-stages.wav')
+    # The stages of y are files of their own.
     assert output_stems([Named(Path(path)) for path in paths]) == [
-        'x', 'x-2', 'x-2-2', 'y', 'x-3']
+        'x', 'x-2', 'x-2-2', 'y', 'x-3', 'y-stages-2']
