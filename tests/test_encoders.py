@@ -8,7 +8,7 @@ from ser.config.features import FeaturesConfig
 from ser.config.ssl import TrainAll, TrainLora, TrainNone, TrainTop, TrainTransformer
 from ser.config.waveform import FixedLength, WaveformConfig
 from ser.errors import SerError
-from ser.models.encoders import LayerSum, build_encoder
+from ser.models.encoders import LayerSum, build_encoder, check_heard
 from tests.tiny_encoder import FAMILIES, batch, encoder_config, shaken
 
 LAYER = 16  # parameters of a layer of wav2vec2
@@ -123,6 +123,14 @@ def check(encoder, max_seconds=30.0, length=None, **features):
     waveform = WaveformConfig() if length is None else WaveformConfig(length=length)
     encoder.check_audio(FeaturesConfig(**{'sample_rate': 16000, 'waveform': waveform, **features}),
                         DataConfig(max_seconds=max_seconds))
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize('train', [TrainLora(), TrainTop(layers=1)])
+def test_what_fits_passes_the_check_without_weights_and_draws_nothing(family, train):
+    before = torch.get_rng_state()
+    check_heard(encoder_config(family, train=train), FeaturesConfig(sample_rate=16000), DataConfig(max_seconds=0.5))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_other_rates_and_lengths_than_it_hears_are_refused():

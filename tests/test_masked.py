@@ -48,7 +48,20 @@ def test_batch_norm_is_torchs_over_the_valid_positions_alone(shape):
     outside = ~frame_mask(FRAMES, 9).view(4, *[1] * len(shape), 9)
     assert not (y * outside).any() and not (x.grad * outside).any()
     own.eval(), other.eval()
-    torch.testing.assert_close(packed(own(x, frame_mask(FRAMES, 9))).double(), other(packed(twin)), atol=1e-5, rtol=1e-5)
+    evaluated = own(x, frame_mask(FRAMES, 9))
+    torch.testing.assert_close(packed(evaluated).double(), other(packed(twin)), atol=1e-5, rtol=1e-5)
+
+
+def test_what_a_convolution_wrote_beyond_the_end_reaches_no_statistic_and_no_gradient():
+    clean, outside = ragged(5, 6), ~frame_mask(FRAMES, 9).view(4, 1, 1, 9)
+    found = []
+    for beyond in (0.0, 7.0):
+        norm, x = MaskedBatchNorm(5), (clean + beyond * outside).requires_grad_()
+        y = norm(x, frame_mask(FRAMES, 9))
+        y.square().sum().backward()
+        found.append((y, x.grad, norm.running_mean, norm.running_var, norm.weight.grad))
+    for without, beside in zip(*found, strict=True):
+        assert torch.equal(without, beside)
 
 
 def test_batch_norm_without_scale_has_nothing_to_learn_and_keeps_the_type():

@@ -175,6 +175,23 @@ def test_the_check_comes_before_anything_is_built(tmp_path):
     check_weights(SslConfig(encoder=encoder_config()))
 
 
+@pytest.mark.parametrize(('source', 'assignments', 'said'), [
+    (TINY, ['model.encoder.train={kind: top, layers: 9}'], 'the encoder has 1 layers, not 9'),
+    (TINY, ['features.sample_rate=44100'], 'features.sample_rate: 44100, but model.encoder was trained on 16000 Hz'),
+    (TINY, ['augment.spec_augment={kind: masks}'], 'augment.spec_augment: model.kind ssl hears waveforms alone'),
+    ('{kind: config, family: whisper, hidden_size: 16, heads: 2}', ['data.max_seconds=60'], 'data.max_seconds: 60'),
+    ('{kind: config, family: wavlm, hidden_size: 16, heads: 2}', ['model.encoder.train={kind: top, layers: 4}'],
+     'the encoder has 3 layers, not 4')])
+def test_what_does_not_fit_is_refused_before_shards_are_read(source, assignments, said, tmp_path, capfd):
+    # A file that is no tar: reading it would say so first.
+    (tmp_path / 'no.tar').write_bytes(b'nothing')
+    given = ['model.kind=ssl', 'data.sample_rate=16000', 'features.sample_rate=16000',
+             f'model.encoder.source={source}', *assignments]
+    assert main(['--shards', str(tmp_path / 'no.tar'), '--dry-run', '--set', *given]) == 2
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1 and said in errors[0]
+
+
 def test_silence_and_clips_from_a_twentieth_of_a_second_to_a_minute_are_finite():
     model = build_model(config_of(f'model.encoder.source={TINY}', 'data.max_seconds=60'), NAMES).eval()
     lengths = torch.tensor([960000, 800, 1])

@@ -1,15 +1,15 @@
 """The systems, by `model.kind`."""
 
 from ser.models.contract import Output, SpeechModel
-from ser.models.crnn import build_crnn
+from ser.models.crnn import build_crnn, check_crnn
 from ser.models.majority import build_majority
 from ser.models.maxmvit import build_maxmvit
-from ser.models.moe import build_moe, check_moe
+from ser.models.moe import build_moe, check_moe, check_moe_fit
 from ser.models.pretrained import check_pretrained
-from ser.models.ssl import build_ssl, check_ssl, settle_encoder
+from ser.models.ssl import build_ssl, check_ssl, check_ssl_fit, settle_encoder
 from ser.models.svm import build_svm
 
-__all__ = ['MODELS', 'Output', 'SpeechModel', 'build_model', 'check_weights', 'settled']
+__all__ = ['MODELS', 'Output', 'SpeechModel', 'build_model', 'check_fit', 'check_weights', 'settled']
 
 MODELS = {
     'maxmvit': build_maxmvit,
@@ -19,11 +19,18 @@ MODELS = {
     'majority': build_majority,
     'svm': build_svm,
 }
-# Whether the published weights that a system starts from can be had, said before any audio is read.
+# Whether a system's own section is sound and the published weights that it starts from can be had, said before any
+# audio is read.
 CHECKS = {
     'maxmvit': check_pretrained,
+    'crnn': check_crnn,
     'ssl': check_ssl,
     'moe': check_moe,
+}
+# Whether it goes with the other sections: of a Config that is settled, said before any audio is read as well.
+FITS = {
+    'ssl': check_ssl_fit,
+    'moe': check_moe_fit,
 }
 
 # What a run's own config must hold, so that its model can be built from it alone.
@@ -45,7 +52,8 @@ def build_model(config, names, load_pretrained: bool = True, auxiliary=None) -> 
 
 
 def check_weights(model):
-    """Raise SerError where the pretrained weights of a model's config section cannot be had; reads no audio."""
+    """Raise SerError where a model's config section is not sound or its pretrained weights cannot be had; reads no
+    audio."""
     if model.kind in CHECKS:
         CHECKS[model.kind](model)
 
@@ -56,3 +64,10 @@ def settled(config):
     Reads no audio. Raises SerError where they cannot be had.
     """
     return SETTLES[config.model.kind](config) if config.model.kind in SETTLES else config
+
+
+def check_fit(config):
+    """Raise SerError where a settled Config's model does not go with its features, as far as that shows without audio
+    and weights."""
+    if config.model.kind in FITS:
+        FITS[config.model.kind](config)

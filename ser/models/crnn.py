@@ -121,13 +121,19 @@ def rows_of(features):
     return {'mel': features.mel.bins, 'mfcc': features.mfcc.coefficients, 'chroma': features.chroma.bins}
 
 
+def check_crnn(model):
+    """Raise SerError, before any audio is read, where features or pools of a CrnnConfig do not fit."""
+    checked_sequences(model.features, 'model.features')
+    if len(model.pools) != len(model.channels):
+        raise SerError(f'model.pools: {len(model.pools)} for {len(model.channels)} convolutions (model.channels); '
+                       'give one pair (rows, frames) for each')
+
+
 def build_crnn(config, names, load_pretrained: bool = True, auxiliary=None) -> SpeechModel:
     """The whole system for the classes `names` and the `auxiliary` targets. Raises SerError for features and pools
     that do not fit."""
     model = config.model
-    if len(model.pools) != len(model.channels):
-        raise SerError(f'model.pools: {len(model.pools)} for {len(model.channels)} convolutions (model.channels); '
-                       'give one pair (rows, frames) for each')
+    check_crnn(model)
     wanted = checked_sequences(model.features, 'model.features')
     front_end = SequenceFrontEnd(config.features, config.augment, wanted, config.data.sample_rate)
     rows = {name: rows_of(config.features)[name] for name in wanted}

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from ser.config.ssl import TrainNone
 from ser.errors import SerError
 from ser.models import wave_encoder, whisper_encoder
 from ser.models.encoder_loading import Published, load
@@ -172,6 +173,16 @@ def load_encoder(config, load_pretrained=True, where='model.encoder') -> tuple[E
     """
     loaded = load(config, load_pretrained, where)
     return Encoder(loaded, config, where), loaded.published
+
+
+def check_heard(config, features, data, where='model.encoder'):
+    """Raise SerError, without weights and before any audio is read, where an EncoderConfig has fewer layers than are
+    to learn, or features and data (config sections) do not give what its encoder hears. Its facts must be settled."""
+    if config.train.kind == 'lora':
+        # Low-rank updates fit every layer, and torch computes one as it is attached, which no meta tensor bears.
+        config = config.model_copy(update={'train': TrainNone()})
+    with torch.device('meta'):
+        load_encoder(config, load_pretrained=False, where=where)[0].check_audio(features, data)
 
 
 def build_encoder(config, load_pretrained=True, where='model.encoder') -> Encoder:

@@ -15,35 +15,37 @@ def frame_mask(frames, total):
 class _Normalise(torch.autograd.Function):
     """(x - mean) / deviation * weight + bias over valid positions, in as few passes over x as its gradient allows.
 
-    x float32 (B, C, ..., T), 0 where `inside` (B, 1, ..., T) is 0; mean and the reciprocal deviation (C,) are x's own.
+    x float32 (B, C, ..., T) takes the gradient; `own` is x where `inside` (B, 1, ..., T) is 1, and 0 elsewhere; mean
+    and the reciprocal deviation (C,) are those of `own`.
     """
 
     @staticmethod
-    def forward(ctx, x, inside, mean, reciprocal, weight, bias, count):
-        shape = (1, -1, *[1] * (x.ndim - 2))
+    def forward(ctx, x, own, inside, mean, reciprocal, weight, bias, count):
+        shape = (1, -1, *[1] * (own.ndim - 2))
         scale = reciprocal * weight
-        ctx.save_for_backward(x, inside, mean, reciprocal, weight, count)
-        # Products that begin with x keep its memory format, which pooling and convolutions depend on.
-        return (x * scale.view(shape)).add_((bias - mean * scale).view(shape)).mul_(inside)
+        ctx.save_for_backward(own, inside, mean, reciprocal, weight, count)
+        # Products that begin with own keep its memory format, which pooling and convolutions depend on.
+        return (own * scale.view(shape)).add_((bias - mean * scale).view(shape)).mul_(inside)
 
     @staticmethod
     def backward(ctx, gradient):
-        x, inside, mean, reciprocal, weight, count = ctx.saved_tensors
-        shape, axes = (1, -1, *[1] * (x.ndim - 2)), [0, *range(2, x.ndim)]
-        total = (gradient.sum(dim=list(range(2, x.ndim - 1)), keepdim=True) * inside if x.ndim > 3
+        own, inside, mean, reciprocal, weight, count = ctx.saved_tensors
+        shape, axes = (1, -1, *[1] * (own.ndim - 2)), [0, *range(2, own.ndim)]
+        total = (gradient.sum(dim=list(range(2, own.ndim - 1)), keepdim=True) * inside if own.ndim > 3
                  else gradient * inside).sum(dim=axes)
-        # x is 0 outside, so the gradient there adds nothing.
-        slope = ((gradient * x).sum(dim=axes) - mean * total) * reciprocal
+        # It is 0 outside, so the gradient there adds nothing.
+        slope = ((gradient * own).sum(dim=axes) - mean * total) * reciprocal
         scale = reciprocal * weight
         along = -scale * reciprocal * slope / count
         constant = -scale * total / count - along * mean
-        result = (x * along.view(shape)).add_(constant.view(shape))
-        return result.addcmul_(gradient, scale.view(shape)).mul_(inside), None, None, None, slope, total, None
+        result = (own * along.view(shape)).add_(constant.view(shape))
+        return result.addcmul_(gradient, scale.view(shape)).mul_(inside), None, None, None, None, slope, total, None
 
 
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015) over valid positions only; its output is 0 elsewhere.
 
+    A convolution before it may have written beyond a clip's end: that reaches neither statistics nor gradient.
     Statistics are float32 whatever the input is. In evaluation it equals torch's BatchNorm inside the mask.
     """
 
@@ -59,7 +61,7 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer('running_var', torch.ones(channels))
 
     def forward(self, x, mask):
-        """x (B, C, ..., T), 0 where mask bool (B, T) is False -> the same shape."""
+        """x (B, C, ..., T), mask bool (B, T) -> the same shape."""
         shape = (1, -1, *[1] * (x.ndim - 2))
         inside = mask.view(mask.shape[0], *[1] * (x.ndim - 2), mask.shape[1]).float()
         held, x = x.dtype, x.float()
@@ -68,16 +70,16 @@ class MaskedBatchNorm(nn.Module):
             shift = self.bias - self.running_mean * scale
             return (x * scale.view(shape)).add_(shift.view(shape)).mul_(inside).to(held)
         with torch.no_grad():
-            axes = [0, *range(2, x.ndim)]
+            axes, own = [0, *range(2, x.ndim)], x * inside
             count = (mask.sum() * (x[0, 0].numel() // x.shape[-1])).clamp(min=1)
-            mean = x.sum(dim=axes) / count
+            mean = own.sum(dim=axes) / count
             # Zeros outside count as deviations of -mean, which are taken out again: one pass less than masking them.
-            spread = (x - mean.view(shape)).square_().sum(dim=axes) - (x[:, 0].numel() - count) * mean.square()
+            spread = (own - mean.view(shape)).square_().sum(dim=axes) - (x[:, 0].numel() - count) * mean.square()
             variance = (spread / count).clamp(min=0)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)
             reciprocal = (variance + self.epsilon).rsqrt()
-        return _Normalise.apply(x, inside, mean, reciprocal, self.weight, self.bias, count).to(held)
+        return _Normalise.apply(x, own, inside, mean, reciprocal, self.weight, self.bias, count).to(held)
 
 
 def turned(x, frames):

@@ -13,7 +13,7 @@ from ser.features.sequences import SequenceFrontEnd, checked_sequences
 from ser.models.contract import Output, SpeechModel
 from ser.models.crnn import rows_of
 from ser.models.encoder_loading import check_encoder
-from ser.models.encoders import build_encoder
+from ser.models.encoders import build_encoder, check_heard
 from ser.models.experts import SpectralExpert, SslExpert
 from ser.models.gate import Gate, imbalance
 
@@ -130,3 +130,8 @@ def check_moe(model):
     """Raise SerError, before any audio is read, for features that are no mixture and encoders that cannot be had."""
     spectral_features(model.features)
     check_encoder(model.encoder)
+
+
+def check_moe_fit(config):
+    """Raise SerError, before any audio is read, where a Config's features are not what its encoder hears."""
+    check_heard(config.model.encoder, config.features, config.data)

@@ -11,7 +11,7 @@ from ser.features.sequences import SequenceFrontEnd
 from ser.labels import canonical
 from ser.models.contract import Output, SpeechModel
 from ser.models.encoder_loading import check_encoder, with_facts
-from ser.models.encoders import load_encoder
+from ser.models.encoders import check_heard, load_encoder
 from ser.models.masked import frame_mask
 from ser.models.pooling import build_pooling
 
@@ -120,6 +120,15 @@ def _rows(labels, names):
 def check_ssl(model) -> None:
     """Raise SerError, before any audio is read, where the encoder of a SslConfig cannot be had."""
     check_encoder(model.encoder)
+
+
+def check_ssl_fit(config) -> None:
+    """Raise SerError, before any audio is read, where a Config's features are not what its encoder hears, and for masks
+    on images that this system does not see."""
+    if config.augment.spec_augment.kind != 'none':
+        raise SerError('augment.spec_augment: model.kind ssl hears waveforms alone, which have no rows and frames to '
+                       'mask. Set it to {kind: none}, or augment the audio by steps of augment.waveform')
+    check_heard(config.model.encoder, config.features, config.data)
 
 
 def settle_encoder(config):

@@ -11,7 +11,7 @@ from ser.config.load import to_yaml
 from ser.config.schema import Config
 from ser.evaluation.tables import counted
 from ser.features.augment_background import check_recordings
-from ser.models import build_model, check_weights, settled
+from ser.models import build_model, check_fit, check_weights, settled
 from ser.models.contract import SpeechModel
 from ser.randomness import key_of
 from ser.shards.audit import SPEAKER_KINDS, Audit, audit_for_run
@@ -179,6 +179,7 @@ def prepare(config, world, device):
     check_weights(config.model)
     check_recordings(config.augment.waveform, config.features.sample_rate)
     config = settled(config)
+    check_fit(config)
     labelled = labelled_for(build_index(config.data), config)
     index = labelled.index
     for line in labelled.left_out():

@@ -17,16 +17,19 @@ from ser.evaluation.reading import read_json
 from ser.evaluation.report import evaluate_run
 from ser.evaluation.summary import summary_lines
 from ser.evaluation.tables import counted
+from ser.models import settled
 from ser.shards.demo_shards import ensure_demo_shards
 from ser.shards.index import PARTS
 from ser.shards.stream import reader_death
 from ser.training.device import choose_device, set_deterministic
 from ser.training.distributed import start_world, stop_world
 from ser.training.finish import test_run
+from ser.training.fit_once import FitOnce, fits_at_once
 from ser.training.interrupt import Interrupted, StopRequest
 from ser.training.job import prepare, probe, who
 from ser.training.loop import Trainer
 from ser.training.run import RunDirectory, environment, new_run_path, open_run
+from ser.training.trackers import check_tracker, start_tracker
 
 log = logging.getLogger(__name__)
 DEMO_SHARDS = Path('data/demo')
@@ -34,11 +37,12 @@ SLOW_SECONDS = 1800
 # What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'data.long',
              'data.audit', 'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes',
-             'run.folder', 'run.name', 'training.checkpoint_minutes', 'training.checkpoint_steps')
+             'run.folder', 'run.name', 'run.tracker', 'training.checkpoint_minutes', 'training.checkpoint_steps')
 
 
 def with_world(config, body):
     """`body(world, device, reason)` inside the process group; errors of torch that people cause become SerError."""
+    check_tracker(config.run.tracker)
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     set_deterministic(config.run.deterministic)
@@ -119,7 +123,8 @@ def resume_session(run, assignments, options):
 
 def refuse_changes(run, config):
     """Raises SerError when `config` differs from the run's own in more than a resume allows."""
-    old, new = open_run(run)[0].model_dump(mode='json'), config.model_dump(mode='json')
+    # A run's own config says of its encoder what the checkpoint says.
+    old, new = open_run(run)[0].model_dump(mode='json'), settled(config).model_dump(mode='json')
     for section, values in new.items():
         for key, value in values.items():
             dotted = f'{section}.{key}'
@@ -150,18 +155,25 @@ def one_run(job, path, reason, resume=False, offer_small=False):
                      '--config maxmvit-tiny trains in minutes', seconds_left / 3600)
 
     # Everything that can refuse comes before the first file.
-    trainer = Trainer(job, RunDirectory(path), after_first_step)
+    run = RunDirectory(path)
+    trainer = FitOnce(job, run) if fits_at_once(job.model) else Trainer(job, run, after_first_step)
     if resume:
         refuse_other_data(path, digest=job.digest, split=job.split.digest, classes=list(job.names))
     if not job.world.is_main:
-        return _train_and_test(job, trainer, resume)
+        if resume:
+            trainer.resume()
+        return _train_and_test(job, trainer)
     with trainer.run as run:
         run.write_facts(job.task, job.facts(), job.write_split)
-        if not resume:
-            run.create(job.config, environment(job.device, reason, job.world.size))
-        log.info('run %s', path)
-        _describe(job)
-        return _train_and_test(job, trainer, resume)
+        if resume:
+            trainer.resume()
+        # A tracker that cannot start is said before the folder is a run.
+        with start_tracker(job.config, run) as trainer.tracker:
+            if not resume:
+                run.create(job.config, environment(job.device, reason, job.world.size))
+            log.info('run %s', path)
+            _describe(job)
+            return _train_and_test(job, trainer)
 
 
 def refuse_other_data(path, **now):
@@ -178,10 +190,8 @@ def refuse_other_data(path, **now):
                            'same shards, or start a new run')
 
 
-def _train_and_test(job, trainer, resume):
+def _train_and_test(job, trainer):
     path = trainer.run.path
-    if resume:
-        trainer.resume()
     try:
         with StopRequest() as stop:
             trainer.fit(stop)
@@ -193,6 +203,7 @@ def _train_and_test(job, trainer, resume):
         job.valid_stream.close()
     metrics = test_run(job, trainer.run)
     if job.world.is_main:
+        trainer.tracker.log_test(metrics, path / _picture_of(metrics))
         _tell(metrics, path)
         log.info('next: ser predict FILE.wav --model %s', shlex.quote(str(path)))
     return 0
@@ -201,8 +212,11 @@ def _train_and_test(job, trainer, resume):
 def _tell(metrics, path):
     for line in summary_lines(metrics):
         log.info(line)
-    picture = 'scatter.png' if metrics.get('task') == 'dimensions' else 'confusion_matrix.png'
-    log.info('report: %s, %s', path / 'README.md', path / picture)
+    log.info('report: %s, %s', path / 'README.md', path / _picture_of(metrics))
+
+
+def _picture_of(metrics):
+    return 'scatter.png' if metrics.get('task') == 'dimensions' else 'confusion_matrix.png'
 
 
 def _describe(job):
@@ -226,7 +240,8 @@ def _describe(job):
         log.info('protocol: %s', note)
     for line in job.audit_lines():
         log.info('audit: %s', line)
-    log.info('epochs: %s', job.epoch_line())
+    if not fits_at_once(job.model):
+        log.info('epochs: %s', job.epoch_line())
     parameters = sum(p.numel() for p in job.model.parameters())
     log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
     sys.stderr.flush()
