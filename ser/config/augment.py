@@ -9,7 +9,7 @@ from ser.config.waveform_augment import WaveformStep
 
 
 class NoSpecAugment(Section):
-    """Images are left as they are."""
+    """Images and sequences are left as they are."""
 
     kind: Literal['none'] = 'none'
     """No masks."""
@@ -25,13 +25,15 @@ class MaskSpecAugment(Section):
     time_masks: Count = 2
     """Masks along time."""
     time_width: Probability = 0.1
-    """Widest time mask, as a share of the image's width; widths are uniform from 0."""
+    """Widest time mask, as a share of the image's width or of the clip's own frames; widths are uniform
+    from 0."""
     frequency_masks: Count = 2
     """Masks along frequency."""
     frequency_width: Probability = 0.1
-    """Widest frequency mask, as a share of the image's height; widths are uniform from 0."""
+    """Widest frequency mask, as a share of the image's height or of the feature's rows; widths are uniform
+    from 0."""
     fill: Literal['floor', 'mean'] = 'floor'
-    """What a mask is filled with: 'floor' (0, the quietest level) or 'mean' (the clip's mean level)."""
+    """What a mask is filled with: 'floor' (the clip's quietest level, 0 in images) or 'mean' (its mean level)."""
     shared: bool = False
     """The same masks on every view, instead of masks of its own for each."""
 
@@ -54,6 +56,6 @@ class AugmentConfig(Section):
     """Steps on the audio at the features' rate, in this order, each for the clips that its probability picks: gain,
     polarity, shift, noise, noise_level, background, speed, stretch, pitch, band_limit, codec, and one_of several."""
     spec_augment: Annotated[NoSpecAugment | MaskSpecAugment, Field(discriminator='kind')] = NoSpecAugment()
-    """Masks on the images."""
+    """Masks on images and sequences; systems that see neither (ssl) take none."""
     mixup: MixupConfig = MixupConfig()
-    """Mixup."""
+    """Mixup; scores are always of clean clips."""

@@ -10,7 +10,7 @@ from ser.evaluation.run_files import read_history
 from ser.files import write_json, write_rows, write_whole
 from ser.inference.matrix_cells import DONE, FAILED, Cell, kept_cell, make_cell
 from ser.inference.matrix_plan import BETWEEN, make_plan
-from ser.models import check_weights
+from ser.models import check_fit, check_weights, settled
 from ser.training.device import choose_device
 from ser.training.run import RunDirectory, new_run_path
 from ser.training.study import MATRIX, Study, attempt, computed, refuse_ranks, train_in_study
@@ -31,6 +31,7 @@ def run_matrix(config, shards, out=None, protocol='cross', combinations=None):
     plan = make_plan(shards, config.data, protocol, combinations)
     choose_device(config.run.device)
     check_weights(config.model)
+    check_fit(settled(config))
     out = out or new_run_path(config.run.model_copy(update={'name': f'{config.run.name}-matrix'}))
     with Study(out, MATRIX, _description(plan, config)) as study:
         return _Matrix(plan, config, study).run()
