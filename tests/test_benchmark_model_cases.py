@@ -1,6 +1,7 @@
 """The network's cases: real training steps, with and without their features."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ import torch
 from ser.benchmarks.clips import make_shards
 from ser.benchmarks.model_cases import fetched, model_cases, trainer_of
 from ser.benchmarks.timing import measure
+from ser.config.load import load_config
+from ser.errors import SerError
 from tests.tiny_benchmark import no_long_warm_up, tiny_options  # noqa: F401
 
 STAGES = ('model_forward', 'train_step', 'train_from_shards')
@@ -88,3 +91,10 @@ def test_what_prepare_refuses_is_a_row(shards):
     assert 'micro-batches of at least 2 clips' in errors['train_step', 1]
     assert 'are fewer than training.batch_size 64' in errors['train_from_shards', 64]
     assert errors['train_step', 64] is None
+
+
+def test_a_model_that_is_fitted_at_once_has_no_step(shards):
+    options = tiny_options(['train_step'], shards=shards)
+    config = load_config(('majority',), ['data.sample_rate=16000'])
+    with ExitStack() as stack, pytest.raises(SerError, match="model.kind 'majority' is fitted at once"):
+        trainer_of(replace(options, config=config), 4, stack, shards)

@@ -60,6 +60,12 @@ def test_every_key_has_a_description():
             assert field.description and len(field.description) > 5, f'{section.__name__}.{name}'
 
 
+def test_base_lies_under_all_parents_whoever_extends_it(tmp_path):
+    for parents in ('[emodb, crnn-tiny]', '[crnn-tiny, emodb]'):
+        config = load_config((write(tmp_path, f'extends: {parents}'),))
+        assert (config.protocol.kind, config.protocol.folds, config.model.kind) == ('speaker-kfold', 5, 'crnn')
+
+
 def test_extends_merges_left_to_right(tmp_path):
     write(tmp_path, 'training: {epochs: 3, batch_size: 8}', 'a.yaml')
     write(tmp_path, 'training: {epochs: 4}', 'b.yaml')

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ser.config.baselines import FunctionalsConfig
+from ser.errors import SerError
 from ser.features.descriptors import SHAPE, Descriptors, power_decibels
 from tests.oracles import synthetic_clips
 
@@ -128,3 +129,24 @@ def test_silence_is_finite(descriptors):
     assert torch.isfinite(frames.values).all() and not frames.voiced.any()
     assert power_decibels(torch.zeros(1)).item() == pytest.approx(-100)
     assert len(descriptors.names) == frames.values.shape[1] == 3 + 26 + 14 + len(SHAPE) + 7
+
+
+@pytest.mark.parametrize(('change', 'rate', 'told'), [
+    ({}, 6000, r'features\.sample_rate: 6000 Hz is too low for functionals, .* at least 8000'),
+    ({'coefficients': 26}, RATE, r'functionals\.coefficients: 26 from 26 bands; at most 25'),
+    ({'pitch_low_hz': 700.0}, RATE, r'pitch from 700 to 600 Hz cannot be looked for at 16000 Hz'),
+    ({'pitch_high_hz': 5000.0}, RATE, r'and that at most 4000'),
+    ({'window_seconds': 0.02}, RATE, r'window_seconds: 0\.02 s are less than 2 periods .* at least 0\.031')])
+def test_settings_that_do_not_hold_together_are_refused(change, rate, told):
+    with pytest.raises(SerError, match=told):
+        Descriptors(CONFIG.model_copy(update=change), rate, -80.0)
+
+
+@pytest.mark.parametrize('rate', [8000, 44100])
+def test_other_rates_give_as_many_finite_numbers(rate):
+    descriptors = Descriptors(CONFIG, rate, -80.0)
+    pulses = (torch.arange(rate) % (rate // 150) < 3).float()[None]
+    clip = 0.2 * pulses + 0.001 * torch.randn(1, rate, generator=torch.Generator().manual_seed(0))
+    frames = descriptors(clip, torch.tensor([clip.shape[1]]))
+    assert torch.isfinite(frames.values).all() and frames.values.shape[1] == len(descriptors.names)
+    assert frames.voiced.any()

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,13 +84,12 @@ def test_the_run_rebuilds_its_model_and_the_commands_use_it(run, shards, tmp_pat
     assert told['emotion'] in names and sum(told['probabilities'].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_an_unfinished_run_is_fitted_again_to_the_same_whatever_the_workers(run, shards, tmp_path):
+def test_an_unfinished_run_is_fitted_again_to_the_same_whatever_the_workers(run, tmp_path):
     out = tmp_path / 'run'
-    assert main(arguments(shards, out, 'svm', 'data.workers=1')) == 0
-    assert sha256_of(out / 'best.safetensors') == sha256_of(run / 'best.safetensors')
+    shutil.copytree(run, out)
     for name in ('test_metrics.json', 'best.safetensors', 'predictions.csv'):
         (out / name).unlink()
-    assert main(['--resume', str(out), '--set', 'data.workers=0']) == 0
+    assert main(['--resume', str(out), '--set', 'data.workers=1']) == 0
     assert sha256_of(out / 'best.safetensors') == sha256_of(run / 'best.safetensors')
     assert (out / 'predictions.csv').read_bytes() == (run / 'predictions.csv').read_bytes()
 

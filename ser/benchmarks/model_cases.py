@@ -9,9 +9,11 @@ import torch
 from ser.benchmarks.clips import made_batch, make_shards
 from ser.benchmarks.floor import network_work
 from ser.benchmarks.timing import Case, Took, finish
+from ser.errors import SerError
 from ser.shards.stream import resolve_workers
 from ser.training.distributed import World
 from ser.training.evaluate import autocast
+from ser.training.fit_once import fits_at_once
 from ser.training.job import prepare
 from ser.training.loop import Trainer
 from ser.training.prefetch import Fetched
@@ -43,7 +45,7 @@ def trainer_of(options, batch, stack, shards=None):
     """A Trainer of `batch` clips a step whose run directory stays empty; shards: to read, else a few made ones.
 
     Micro-batches are off, so that `batch` clips are on the device at once. Raises SerError for whatever `prepare`
-    refuses.
+    refuses, and for models that are not trained by steps.
     """
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='ser-benchmark-')))
     config = options.config
@@ -58,6 +60,9 @@ def trainer_of(options, batch, stack, shards=None):
             'batch_size': batch, 'accumulate': 1, 'epochs': ENDLESS, 'checkpoint_minutes': float(ENDLESS),
             'checkpoint_steps': None})})
     job = prepare(config, World(), options.device)
+    if fits_at_once(job.model):
+        raise SerError(f"model.kind '{config.model.kind}' is fitted at once: it has no step to measure. Name a system "
+                       'that trains by steps, or --stages front_end')
     return Trainer(job, RunDirectory(folder / 'run'))
 
 

@@ -20,7 +20,7 @@ class FunctionalsConfig(Section):
     """Descriptors of short frames and their statistics over time, at features.sample_rate."""
 
     window_seconds: Positive = 0.04
-    """Length of a frame (Hann); three periods of the lowest pitch at least."""
+    """Length of a frame (Hann); two periods of the lowest pitch at least, better three."""
     hop_seconds: Positive = 0.01
     """Between frames."""
     bands: PositiveInt = 26

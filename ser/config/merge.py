@@ -55,7 +55,7 @@ def read_yaml(path):
 
 
 def layers(name, beside=None, chain=()):
-    """The files behind a config, base first: [(path, mapping), ...] after following `extends`.
+    """The files behind a config, base first whoever extends it: [(path, mapping), ...] after following `extends`.
 
     Raises SerError for a cycle, naming it.
     """
@@ -70,6 +70,8 @@ def layers(name, beside=None, chain=()):
     found = []
     for parent in parents:
         found += layers(parent, path, (*chain, path))
+    # `base` names every key: anywhere but first it would undo what the parents before it say.
+    found.sort(key=lambda layer: layer[0] != find('base'))
     return found + [(path, content)]
 
 

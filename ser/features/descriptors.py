@@ -12,6 +12,7 @@ import torch
 import torchaudio
 from torch import nn
 
+from ser.errors import SerError
 from ser.features.cepstrum import Mfcc
 from ser.features.descriptors_voice import VOICED_ONLY, Voice
 from ser.features.level import valid_frames
@@ -21,6 +22,10 @@ SILENCE = 1e-10
 # The spectrum that descriptors look at.
 LOWEST_HZ = 50.0
 ROLLOFFS = (0.25, 0.5, 0.75, 0.9)
+# Hz; the ratio of the peaks below and above 2 kHz needs some of the latter.
+LOWEST_RATE = 8000
+# Periods of the lowest pitch within a frame, without which its autocorrelation says nothing.
+FEWEST_PERIODS = 2
 # Names of the descriptors that `_shape` gives, in its order.
 SHAPE = ('centroid', 'spread', 'skewness', 'kurtosis', *(f'rolloff{round(100 * share)}' for share in ROLLOFFS),
          'flatness', 'entropy', 'flux', 'alpha_ratio', 'hammarberg', 'low_share', 'high_share', 'slope', 'slope_0_500',
@@ -47,6 +52,24 @@ def power_decibels(power):
     return 10.0 * torch.log10(power.clamp(min=SILENCE))
 
 
+def check_functionals(config, sample_rate):
+    """Raise SerError for a FunctionalsConfig that does not hold together, or not at `sample_rate` Hz."""
+    if sample_rate < LOWEST_RATE:
+        raise SerError(f'features.sample_rate: {sample_rate} Hz is too low for functionals, whose spectral slopes and '
+                       f'ratios reach up to 4 kHz; at least {LOWEST_RATE}, such as 16000')
+    if config.coefficients >= config.bands:
+        raise SerError(f'model.functionals.coefficients: {config.coefficients} from {config.bands} bands; at most '
+                       f'{config.bands - 1}: lower it or raise model.functionals.bands')
+    if config.pitch_low_hz >= config.pitch_high_hz or config.pitch_high_hz > sample_rate / 4:
+        raise SerError(f'model.functionals: a pitch from {config.pitch_low_hz:g} to {config.pitch_high_hz:g} Hz cannot '
+                       f'be looked for at {sample_rate} Hz; pitch_low_hz must be below pitch_high_hz, and that at most '
+                       f'{sample_rate / 4:g}')
+    if config.window_seconds * config.pitch_low_hz < FEWEST_PERIODS:
+        raise SerError(f'model.functionals.window_seconds: {config.window_seconds:g} s are less than {FEWEST_PERIODS} '
+                       f'periods of pitch_low_hz {config.pitch_low_hz:g}; at least '
+                       f'{FEWEST_PERIODS / config.pitch_low_hz:.3f}')
+
+
 class Descriptors(nn.Module):
     """Waveforms to Frames. names: of the F descriptors; voiced_only: those that mean something in voiced frames alone.
 
@@ -57,6 +80,7 @@ class Descriptors(nn.Module):
         """config: FunctionalsConfig. sample_rate: Hz of the waveforms. floor_db: levels lie no further below the clip's
         loudest, such as -80."""
         super().__init__()
+        check_functionals(config, sample_rate)
         self.sample_rate, self.floor_db = sample_rate, floor_db
         self.window_length = round(config.window_seconds * sample_rate)
         self.hop_length = max(1, round(config.hop_seconds * sample_rate))

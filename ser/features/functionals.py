@@ -24,8 +24,8 @@ DELTA_FRAMES = 2
 # Numbers of a clip as a whole, in the order that `_whole` gives them.
 WHOLE = ('seconds', 'voiced_share', 'voiced_per_second', 'voiced_mean', 'voiced_longest', 'voiced_deviation',
          'unvoiced_mean', 'unvoiced_longest', 'unvoiced_deviation', 'peaks_per_second')
-# An energy peak stands so many dB above the clip's mean level, and is the highest within so many seconds around it.
-PEAK_DB, PEAK_SECONDS = 0.0, 0.05
+# An energy peak stands above the clip's mean level, and is the highest within so many seconds on each side.
+PEAK_SECONDS = 0.05
 
 
 def statistics(values, mask, hop_seconds, wanted=STATISTICS):
@@ -167,7 +167,7 @@ class Functionals(nn.Module):
         half = max(1, round(PEAK_SECONDS / self.hop_seconds))
         smooth = nn.functional.avg_pool1d(nn.functional.pad(level[:, None], (2, 2), mode='replicate'), 5, 1)[:, 0]
         smooth = smooth.masked_fill(~valid, -torch.inf)
-        above = (level * valid).sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True) + PEAK_DB
+        above = (level * valid).sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True)
         highest = nn.functional.max_pool1d(smooth[:, None], 2 * half + 1, 1, half)[:, 0]
         peaks = ((smooth == highest) & (smooth > above)).sum(dim=1)
         return torch.stack([seconds, voiced.sum(dim=1) * self.hop_seconds / seconds, number / seconds, *times,
