@@ -45,6 +45,7 @@ def test_images_other_than_cqt_and_mel_have_no_rivals():
     assert names(front_end_cases(options)) == {('front_end', 'ser'), ('front_end', 'bare-ffts')}
 
 
+@pytest.mark.slow
 def test_a_model_of_sequences_has_the_cases_that_need_no_image():
     reasons = without_work(crnn_config())
     assert reasons == {'cqt': 'the model sees mel and chroma alone', **dict.fromkeys(

@@ -121,6 +121,7 @@ def test_refusals_are_one_line(files, capsys):
     assert "invalid int value: 'many'" in refusal([one, '--stages', '--augment', 'many'], capsys)
 
 
+@pytest.mark.slow
 def test_as_a_process_with_the_base_preset_here(files):
     environment = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     done = subprocess.run([sys.executable, '-m', 'ser.inspect', 'one.wav'], cwd=files, capture_output=True, text=True,

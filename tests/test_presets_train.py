@@ -83,8 +83,9 @@ def stop_after_a_step(monkeypatch):
 
 
 @pytest.mark.parametrize('preset', [
-    # Seconds of images; a smaller model of the kind does all this in test_train.
-    pytest.param(preset, marks=[pytest.mark.slow] if preset == 'maxmvit-tiny' else []) for preset in PRESETS])
+    # Of images and of experts, smaller models do all this in test_train and test_moe.
+    pytest.param(preset, marks=[pytest.mark.slow] if preset in ('maxmvit-tiny', 'moe-tiny') else [])
+    for preset in PRESETS])
 def test_a_preset_trains_stops_resumes_evaluates_and_predicts(preset, shards, recordings, tmp_path, monkeypatch,
                                                               capfd):
     whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'

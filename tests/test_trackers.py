@@ -250,6 +250,7 @@ def test_folds_and_seeds_are_named_after_their_folder(tmp_path):
     assert run_name(tmp_path / 'try' / 'seed-1' / 'fold-02') == 'try/seed-1/fold-02'
 
 
+@pytest.mark.slow
 def test_a_training_tells_what_its_metrics_say(tmp_path, monkeypatch, capfd):
     make_shards(tmp_path / 'shards', n_speakers=6, clips_per=2)
     out, threads = tmp_path / 'run', torch.get_num_threads()
