@@ -27,6 +27,14 @@ def test_a_pair_in_full():
                           '  McNemar, exact: 3 clips right in A alone, 8 in B alone, p = 0.227. Careful', '  a note']
 
 
+def test_equal_runs_have_no_better_share():
+    pair = comparison(row('a'), row('b'))
+    pair['ua'] = {'difference': 0.0, 'interval': [0.0, 0.0]}
+    pair['other_better'] = 0.5
+    text = '\n'.join(comparison_lines({'comparisons': [pair], 'notes': []}))
+    assert 'none: equal' in text and '50.0 %' not in text
+
+
 def test_scores_of_other_clips_are_another_table():
     first, part = row('A'), row('A', n=60, clips_sha256='y')
     facts = {'comparisons': [comparison(first, row('B')), comparison(first, row('C')), comparison(part, row('D'))],

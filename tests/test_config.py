@@ -122,6 +122,7 @@ BAD_VALUES = [
     ('features.image.size=-1', 'features.image.size is -1: should be greater than 0'),
     ('training.optimizer.kind=adanw', "training.optimizer: unknown kind 'adanw'. Did you mean 'adamw'? Allowed: adam,"),
     ('training.loss={kind: focal, gama: 3}', "unknown key 'training.loss.gama'. Did you mean 'gamma'?"),
+    ('run.tracker.projct=x', "'run.tracker.projct'. 'project' goes with run.tracker.kind: wandb. Allowed: kind"),
     ('training.loss.class_weights=invers', "Did you mean 'inverse'?"),
     ('training.loss.contrastive={temperature: 0}', 'training.loss.contrastive.temperature is 0: should be greater'),
     ('training.optimizer.layer_decay=1.1', 'training.optimizer.layer_decay is 1.1: should be less than or equal to 1'),

@@ -6,7 +6,7 @@ from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ser.errors import did_you_mean
+from ser.errors import did_you_mean, nearest
 
 
 def _inside(annotation):
@@ -59,6 +59,20 @@ def _allowed_keys(root, raw, path):
     return tuple(_class_at(_annotation_at(root, raw, path), value).model_fields)
 
 
+def _of_another_kind(root, raw, path):
+    """Words on which kinds of the mapping would take its key path[-1], or the nearest to it; '' where none would."""
+    kinds = {}
+    for section in section_classes(_annotation_at(root, raw, path[:-1])):
+        for key in section.model_fields:
+            kinds.setdefault(key, []).append(section.model_fields['kind'].default if 'kind' in section.model_fields
+                                             else None)
+    key = nearest(path[-1], kinds)
+    if key is None or None in kinds[key]:
+        return ''
+    parent = '.'.join(str(part) for part in path[:-1])
+    return f" '{key}' goes with {parent}.kind: {' or '.join(kinds[key])}."
+
+
 def _allowed_kinds(root, raw, path):
     return [c.model_fields['kind'].default for c in section_classes(_annotation_at(root, raw, path))]
 
@@ -91,8 +105,8 @@ def one_line(validation_error, root, raw, origins):
     kind = error['type']
     if kind == 'extra_forbidden':
         allowed = _allowed_keys(root, raw, path[:-1])
-        return (f"{source}: unknown key '{dotted}'.{did_you_mean(path[-1], allowed)} "
-                f"Allowed: {', '.join(allowed)}")
+        hint = did_you_mean(path[-1], allowed) or _of_another_kind(root, raw, path)
+        return f"{source}: unknown key '{dotted}'.{hint} Allowed: {', '.join(allowed)}"
     if kind in ('union_tag_invalid', 'union_tag_not_found'):
         allowed = _allowed_kinds(root, raw, path)
         given = value.get('kind') if isinstance(value, dict) else value

@@ -55,8 +55,7 @@ def _groups(comparisons):
 def _paired_block(group, markdown):
     first = group[0]['first']
     rows = [_cells(first)]
-    rows += [_cells(one['other'], _points(one['ua']), _points(one['wa']), f"{100 * one['other_better']:.1f} %")
-             for one in group]
+    rows += [_cells(one['other'], _points(one['ua']), _points(one['wa']), _better(one)) for one in group]
     table = (markdown_table if markdown else text_table)(_HEADER, rows, _ALIGN)
     protocols = dict.fromkeys(f"{row['run']}: {row['protocol']}" for row in (first, *(one['other'] for one in group)))
     lines = [f'the same test part: {audience(first)}; differences are to {first["run"]}', '', *table, '',
@@ -93,6 +92,13 @@ def _named(row):
 def _points(change):
     low, high = (100 * edge for edge in change['interval'])
     return f"{100 * change['difference']:+.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _better(one):
+    """In which share of the resamples the other run is better; nothing to share out where they never differ."""
+    if one['ua']['difference'] == 0 and tuple(one['ua']['interval']) == (0, 0):
+        return 'none: equal'
+    return f"{100 * one['other_better']:.1f} %"
 
 
 def _verdict(one, markdown):
