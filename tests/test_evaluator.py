@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ser.errors import SerError
+from ser.evaluation.calibration import read_calibration
 from ser.evaluation.predictions import read_csv
 from ser.inference.evaluator import evaluate_folder, evaluate_shards, fold_runs, shards_name
 from ser.inference.predictor import Predictor
@@ -76,6 +77,11 @@ def test_other_shards_are_one_test_part(run, others):
     assert any('over 0.5 s scored by the mean of windows' in note for note in metrics['notes'])
     assert not any('LEAK' in note for note in metrics['notes'])
     assert json.loads((out / 'data.json').read_text())['dropped'] == {'boredom': 10}
+    # Under shift, too, temperature and threshold are the run's own.
+    own = read_calibration(run)
+    told = metrics['calibration']
+    assert (told['temperature'], told['threshold']) == (own.temperature, own.threshold) and told['test']['clips'] == 40
+    assert 'nothing is fitted to these clips' in (out / 'README.md').read_text()
     assert 'on other shards' in (out / 'README.md').read_text()
     # The run itself is as it was.
     assert json.loads((run / 'test_metrics.json').read_text())['protocol_kind'] == 'speaker'
@@ -129,7 +135,7 @@ def test_predictions_are_those_of_the_files_command(run, others):
         rows = {row['key']: row for row in csv.DictReader(file)}
         members = [member for member in tar if member.name.endswith('.flac') and member.name[:-5] in rows]
         tar.extractall(out, members, filter='data')
-    predictor = Predictor(run, 'cpu')
+    predictor = Predictor(run, 'cpu', calibrated=False)
     for member, result in zip(members, predictor.predict([Named(out / member.name) for member in members]),
                               strict=True):
         row = rows[member.name[:-5]]

@@ -22,7 +22,8 @@ from tests.shard_factory import make_shards
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {'config.yaml', 'command.txt', 'environment.json', 'data.json', 'split.csv', 'labels.json', 'train.log',
          'metrics.csv', 'best.safetensors', 'best.safetensors.sha256', 'test_metrics.json', 'predictions.csv',
-         'confusion_matrix.csv', 'confusion_matrix.png', 'README.md'}
+         'confusion_matrix.csv', 'confusion_matrix.png', 'README.md', 'predictions-validation.csv',
+         'calibration.json', 'reliability.csv', 'reliability.png', 'risk_coverage.csv', 'risk_coverage.png'}
 SMALL = ('data.sample_rate=16000', 'data.workers=0', 'features.sample_rate=16000', 'features.min_samples=1600',
          'training.batch_size=8', 'run.threads=1', 'evaluation.bootstrap=200', 'model.kind=')
 
@@ -63,6 +64,12 @@ def test_the_run_directory_is_that_of_any_run(run):
     assert 'svm: C ' in log and 'epochs:' not in log
     test = sorted(row['key'] for row in rows(run / 'split.csv') if row['part'] == 'test')
     assert sorted(row['key'] for row in rows(run / 'predictions.csv')) == test
+    valid = sorted(row['key'] for row in rows(run / 'split.csv') if row['part'] == 'valid')
+    assert sorted(row['key'] for row in rows(run / 'predictions-validation.csv')) == valid
+    # What is fitted to is what validation said of the kept weights.
+    calibration = json.loads((run / 'calibration.json').read_text())
+    assert calibration['validation']['before']['log_loss'] == pytest.approx(float(row['valid_loss']), abs=1e-4)
+    assert 'calibration: temperature ' in log
 
 
 def test_the_run_rebuilds_its_model_and_the_commands_use_it(run, shards, tmp_path, capsys):
@@ -81,17 +88,18 @@ def test_the_run_rebuilds_its_model_and_the_commands_use_it(run, shards, tmp_pat
     capsys.readouterr()
     assert predict([str(tmp_path / 'clip.wav'), '--model', str(run), '--format', 'jsonl']) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert told['emotion'] in names and sum(told['probabilities'].values()) == pytest.approx(1, abs=1e-3)
+    assert told['likeliest'] in names and sum(told['probabilities'].values()) == pytest.approx(1, abs=1e-3)
 
 
 def test_an_unfinished_run_is_fitted_again_to_the_same_whatever_the_workers(run, tmp_path):
     out = tmp_path / 'run'
     shutil.copytree(run, out)
-    for name in ('test_metrics.json', 'best.safetensors', 'predictions.csv'):
+    for name in ('test_metrics.json', 'best.safetensors', 'predictions.csv', 'calibration.json'):
         (out / name).unlink()
     assert main(['--resume', str(out), '--set', 'data.workers=1']) == 0
     assert sha256_of(out / 'best.safetensors') == sha256_of(run / 'best.safetensors')
-    assert (out / 'predictions.csv').read_bytes() == (run / 'predictions.csv').read_bytes()
+    for name in ('predictions.csv', 'predictions-validation.csv', 'calibration.json', 'test_metrics.json'):
+        assert (out / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_folds_of_the_majority_are_chance(shards, tmp_path):
@@ -103,6 +111,11 @@ def test_folds_of_the_majority_are_chance(shards, tmp_path):
         assert metrics['ua'] == pytest.approx(0.25) and metrics['wa'] == pytest.approx(0.25)
     # Four classes alike: log loss is that of chance.
     assert metrics['log_loss'] == pytest.approx(np.log(4), abs=1e-6)
+    calibration = json.loads((out / 'fold-01' / 'calibration.json').read_text())
+    assert calibration['temperature'] == 1 and calibration['threshold'] is None
+    pooled = json.loads((out / 'test_metrics.json').read_text())['calibration']
+    assert [fold['run'] for fold in pooled['folds']] == ['fold-01', 'fold-02'] and pooled['test']['clips'] == 24
+    assert pooled['test']['after'] == pooled['test']['before'] and not (out / 'calibration.json').exists()
 
 
 def test_what_it_cannot_learn_is_one_line_and_leaves_no_run(shards, tmp_path, capsys):
@@ -126,6 +139,10 @@ def test_two_ranks_fit_what_one_process_fits(run, shards, tmp_path):
     said = {row['key']: row for row in rows(run / 'predictions.csv')}
     for row in rows(out / 'predictions.csv'):
         assert row['predicted'] == said[row['key']]['predicted']
+    one, two = (json.loads((path / 'calibration.json').read_text()) for path in (run, out))
+    assert two['validation']['clips'] == one['validation']['clips']
+    assert two['temperature'] == pytest.approx(one['temperature'], rel=0.01)
+    for row in rows(out / 'predictions.csv'):
         assert float(row[row['label']]) == pytest.approx(float(said[row['key']][row['label']]), abs=1e-3)
 
 

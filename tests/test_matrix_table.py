@@ -9,6 +9,9 @@ METRICS = {'ua': 0.5, 'ua_interval': [0.4, 0.6], 'wa': 0.55, 'macro_f1': 0.45, '
            'chance': 0.5, 'covers_new_speakers': True, 'protocol': 'speaker', 'speaker_disjoint': True,
            'synthetic': False, 'notes': [],
            'interval_method': 'two-stage bootstrap'}
+CONFIDENCE = {'temperature': 1.5, 'threshold': 0.4, 'risk': 0.25,
+              'test': {'before': {'ece': 0.123, 'ece_interval': [0.1, 0.2]},
+                       'after': {'ece': 0.07, 'ece_interval': [0.05, 0.15]}, 'coverage': 0.6, 'risk': 0.3}}
 PLAN = SimpleNamespace(protocol='cross', names=('happy', 'sad'), sets={'a': None, 'b': None},
                        rows=(SimpleNamespace(name='a'), SimpleNamespace(name='b')))
 
@@ -26,10 +29,21 @@ def cells():
 def test_a_row_of_the_csv_for_every_cell():
     header, *rows = csv_rows(cells(), PLAN.names)
     assert tuple(header) == COLUMNS
-    assert rows[0] == ['a', 'a', 'true', 30, 6, 0.5, 0.4, 0.6, 0.55, 0.45, 0.5, 2, 'speaker', 'true', 1.5, 'done']
-    assert rows[2] == ['b', 'a', 'false', *[''] * 8, 2, '', '', '', 'failed'] and rows[3][-1] == 'waiting'
+    assert rows[0] == ['a', 'a', 'true', 30, 6, 0.5, 0.4, 0.6, 0.55, 0.45, 0.5, 2, 'speaker', 'true', *[''] * 9, 1.5,
+                       'done']
+    assert rows[2] == ['b', 'a', 'false', *[''] * 8, 2, *[''] * 12, 'failed'] and rows[3][-1] == 'waiting'
     unknown = table_row(cell('a', 'b', speaker_disjoint=None), PLAN.names)
     assert unknown['speaker_disjoint'] is None and csv_rows([cell('a', 'b', speaker_disjoint=None)], 'ab')[1][13] == ''
+
+
+def test_what_the_rows_calibration_does_to_a_cell():
+    found = table_row(cell('a', 'b', calibration=CONFIDENCE), PLAN.names)
+    assert [found[name] for name in COLUMNS[14:23]] == [1.5, 0.123, 0.1, 0.2, 0.07, 0.05, 0.15, 0.6, 0.3]
+    card = matrix_card(PLAN, [cell('a', 'a', calibration=CONFIDENCE), cell('a', 'b', calibration=CONFIDENCE),
+                              cell('b', 'a'), Cell('b', 'b', True, FAILED, reason='why')], {})
+    shift = card.split('## Calibration under shift')[1]
+    assert '| a | **12.3 → 7.0** | 12.3 → 7.0 |' in shift and '| b | n/a | failed |' in shift
+    assert 'Calibration under shift' not in matrix_card(PLAN, cells(), {})
 
 
 def test_the_card_marks_domains_doubts_and_failures():

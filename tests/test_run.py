@@ -90,3 +90,16 @@ def test_a_place_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(SerError, match='cannot be made'), RunDirectory(tmp_path / 'file' / 'run'):
         pass
+
+
+def test_scores_can_be_made_again_only_where_all_that_they_come_from_is_there(tmp_path):
+    run = RunDirectory(tmp_path)
+    for name in ('predictions.csv', 'split.csv', 'data.json', 'labels.json', 'metrics.csv'):
+        assert not run.scorable
+        (tmp_path / name).write_text('')
+    # As earlier versions left them; a calibration needs what it was fitted to.
+    assert run.scorable
+    (tmp_path / 'calibration.json').write_text('')
+    assert not run.scorable
+    (tmp_path / 'predictions-validation.csv').write_text('')
+    assert run.scorable

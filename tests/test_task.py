@@ -121,6 +121,7 @@ def test_dimensions_are_learnt_standardised_by_the_training_part_and_said_in_the
     (['task.kind=dimensions', 'task.dimensions=[arousel]'], "Did you mean 'arousal'"),
     (['task.auxiliary={gender: {}}'], "task.auxiliary.gender: JSON 'gender' is in no training clip"),
     (['task.auxiliary={emotion: {key: accent}}'], "'emotion' cannot name a target"),
+    (['task.auxiliary={Validation: {key: accent}}'], "'Validation' cannot name a target"),
     (['task.auxiliary={my accent: {key: accent}}'], "'my accent' cannot name a target"),
     (['task.auxiliary={items: {key: accent}}'], "'items' cannot name a target"),
 ])

@@ -54,7 +54,8 @@ def test_the_run_directory_is_complete(run):
     assert {'config.yaml', 'command.txt', 'environment.json', 'data.json', 'split.csv', 'labels.json', 'train.log',
             'metrics.csv', 'checkpoints', 'best.safetensors', 'test_metrics.json', 'predictions.csv',
             'confusion_matrix.csv', 'confusion_matrix.png', 'curves.png', 'class_distribution.png',
-            'README.md'} <= names
+            'README.md', 'predictions-validation.csv', 'calibration.json', 'reliability.csv', 'reliability.png',
+            'risk_coverage.csv', 'risk_coverage.png'} <= names
     metrics = json.loads((run / 'test_metrics.json').read_text())
     assert {'ua', 'ua_interval', 'wa', 'wa_interval', 'macro_f1', 'weighted_f1', 'log_loss', 'per_class', 'n',
             'n_speakers', 'interval_method', 'protocol', 'speaker_disjoint', 'best_epoch'} <= set(metrics)
@@ -71,6 +72,19 @@ def test_every_test_clip_is_predicted_once_and_parts_share_no_speaker(run):
     assert not speakers['train'] & speakers['valid'] and all(speakers.values())
 
 
+def test_the_calibration_is_fitted_to_what_the_kept_weights_say_of_validation(run):
+    members = {row['key']: row['part'] for row in rows(run / 'split.csv')}
+    said = rows(run / 'predictions-validation.csv')
+    assert {members[row['key']] for row in said} == {'valid'}
+    assert len(said) == list(members.values()).count('valid')
+    facts = json.loads((run / 'calibration.json').read_text())
+    best = json.loads((run / 'test_metrics.json').read_text())['best_epoch']
+    valid_loss = float(rows(run / 'metrics.csv')[best - 1]['valid_loss'])
+    assert facts['validation']['before']['log_loss'] == pytest.approx(valid_loss, abs=1e-5)
+    assert facts['validation']['after']['log_loss'] <= facts['validation']['before']['log_loss'] + 1e-9
+    assert facts['test']['clips'] == list(members.values()).count('test')
+
+
 def test_the_best_epoch_has_the_highest_validation_ua(run):
     history = rows(run / 'metrics.csv')
     best = json.loads((run / 'test_metrics.json').read_text())['best_epoch']
@@ -80,7 +94,8 @@ def test_the_best_epoch_has_the_highest_validation_ua(run):
 def test_weights_do_not_depend_on_workers(run, shards, tmp_path):
     assert main(arguments(shards, tmp_path / 'run', 'data.workers=2', 'data.prefetch=2')) == 0
     assert weights(tmp_path / 'run') == weights(run)
-    assert (tmp_path / 'run' / 'predictions.csv').read_bytes() == (run / 'predictions.csv').read_bytes()
+    for name in ('predictions.csv', 'calibration.json'):
+        assert (tmp_path / 'run' / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_another_seed_gives_other_weights_on_the_same_split(run, shards, tmp_path):
@@ -145,7 +160,8 @@ def test_ten_kills_at_random_steps_with_changing_workers_end_in_the_same_weights
     assert weights(out) == weights(tmp_path / 'whole')
 
 
-@pytest.mark.parametrize('lost', ['confusion_matrix.png', 'split.csv', 'data.json', 'predictions.csv', 'README.md'])
+@pytest.mark.parametrize('lost', ['confusion_matrix.png', 'split.csv', 'data.json', 'predictions.csv', 'README.md',
+                                  'calibration.json', 'predictions-validation.csv'])
 def test_resuming_a_finished_run_completes_missing_files(run, lost, capfd):
     before, metrics = weights(run), (run / 'metrics.csv').read_bytes()
     scores = (run / 'test_metrics.json').read_bytes()

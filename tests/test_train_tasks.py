@@ -74,6 +74,8 @@ def test_dimensions_from_training_to_predictions(shards, tmp_path, capsys):
     assert metrics['task'] == 'dimensions' and -1 <= metrics['mean_ccc'] <= 1
     assert list(rows(run / 'metrics.csv')[0])[:4] == ['epoch', 'steps', 'train_loss', 'valid_loss']
     assert (run / 'scatter.png').stat().st_size > 1000
+    # Numbers have no confidence.
+    assert not (run / 'calibration.json').exists() and not (run / 'predictions-validation.csv').exists()
     capsys.readouterr()
     assert main(['train', '--resume', str(run)]) == 0
     assert main(['evaluate', str(run), '--shards', str(shards), '--out', str(tmp_path / 'other')]) == 0

@@ -14,8 +14,12 @@ from ser.errors import SerError
 from ser.evaluation.reading import RUN_REMEDY, read_json
 
 CALIBRATION = 'calibration.json'
+VALIDATION = 'predictions-validation.csv'
+"""What it is fitted to, in the form of predictions.csv. No auxiliary head may be called validation."""
 UNKNOWN = 'unknown'
 """What is said instead of a class where the confidence lies below the threshold."""
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""What a probability of 0 stands for: one that was too small for a float64."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,12 @@ class Calibration:
     def apply(self, probabilities):
         """Calibrated probabilities, float64 (..., C) with rows that sum to 1, of uncalibrated ones of that shape.
 
-        The softmax of logits / temperature, from their softmax: p ** (1 / temperature), normalised.
+        The softmax of logits / temperature, from their softmax: p ** (1 / temperature), normalised; 0 is SMALLEST.
         """
         probabilities = np.asarray(probabilities, dtype=np.float64)
         if self.temperature == 1:
             return probabilities
-        with np.errstate(divide='ignore'):
-            logits = np.log(probabilities) / self.temperature
+        logits = logits_of(probabilities) / self.temperature
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 
@@ -49,8 +52,16 @@ class Calibration:
         threshold."""
         best = int(np.argmax(probabilities))
         confidence = float(probabilities[best])
-        unknown = self.threshold is not None and confidence < self.threshold
-        return UNKNOWN if unknown else names[best], confidence
+        return names[best] if self.is_sure(confidence) else UNKNOWN, confidence
+
+    def is_sure(self, confidence):
+        """Whether a class is named at that calibrated confidence; of an array, a bool array of its shape."""
+        return np.asarray(confidence) >= (0.0 if self.threshold is None else self.threshold)
+
+
+def logits_of(probabilities):
+    """Logits, float64 (..., C), whose softmax is `probabilities`."""
+    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
 
 
 def read_calibration(run):

@@ -4,6 +4,8 @@ import shlex
 
 from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.auxiliary import auxiliary_lines
+from ser.evaluation.calibration_words import calibration_files, confidence_lines, usage_words
+from ser.evaluation.card_words import data_lines, limit_lines, purpose_lines
 from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.gates import gate_files, gate_lines
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows, score_line
@@ -54,17 +56,16 @@ def model_card(metrics, config, run_name):
         *protocol_lines(metrics), '',
         '![Clips per class and part](class_distribution.png)', '',
         *audit_lines(metrics),
+        *confidence_lines(metrics),
         '## Use', '',
         f'From the folder that holds `{run_name}`:', '',
         f'    ser predict CLIP.wav --model {shlex.quote(run_name)}', '',
-        'prints a probability for each class. It always answers with one of them, and its probabilities are '
-        'uncalibrated. Acted or synthetic training speech, other languages, microphones and noise change what it '
-        'hears: test it on your own recordings before relying on it. It hears how something is said; it does not '
-        'know what a person feels.', '',
+        usage_words(metrics), '',
         '`ser evaluate` recomputes the scores from the files here:', '',
         f'    ser evaluate {shlex.quote(run_name)}', '',
+        *purpose_lines(), *limit_lines(metrics), *data_lines(metrics),
         '## Files', '',
-        *markdown_table(('file', 'holds'), [*FILES, *gate_files(metrics)]), '',
+        *markdown_table(('file', 'holds'), [*FILES, *calibration_files(metrics), *gate_files(metrics)]), '',
         '![Learning curves](curves.png)',
     ]
     return '\n'.join(lines) + '\n'
@@ -127,6 +128,7 @@ def folds_card(metrics, name):
                         'rllrrrrll'), '',
         f"Mean UA of the folds {percent(metrics['fold_ua_mean'])}, standard deviation "
         f"{100 * metrics['fold_ua_sd']:.1f}.", '',
+        *confidence_lines(metrics),
         '## Protocol', '', *protocol_lines(metrics),
     ]
     return '\n'.join(lines) + '\n'

@@ -1,11 +1,13 @@
 """A matrix of corpora as text: matrix.csv (a row per cell), matrix.md (UA with intervals, and what to know of them)."""
 
+from ser.evaluation.calibration_words import confidence_lines
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.summary import PER_CLASS_ALIGN, PER_CLASS_HEADER, per_class_rows
 from ser.evaluation.tables import CLIPS_ONLY, counted, markdown_table, marked_ua, percent, percent_with_interval
 
 COLUMNS = ('train', 'test', 'in_domain', 'n', 'n_speakers', 'ua', 'ua_low', 'ua_high', 'wa', 'macro_f1', 'chance',
-           'classes', 'protocol', 'speaker_disjoint', 'seconds', 'status')
+           'classes', 'protocol', 'speaker_disjoint', 'temperature', 'ece_before', 'ece_before_low', 'ece_before_high',
+           'ece_after', 'ece_after_low', 'ece_after_high', 'coverage', 'risk', 'seconds', 'status')
 HOW = {
     'cross': 'Each row is one training on whole speakers of its corpora; what it was tested on stands above the '
              'columns.',
@@ -22,7 +24,20 @@ def table_row(cell, names):
             'n_speakers': metrics.get('n_speakers'), 'ua': metrics.get('ua'), 'ua_low': low, 'ua_high': high,
             'wa': metrics.get('wa'), 'macro_f1': metrics.get('macro_f1'), 'chance': metrics.get('chance'),
             'classes': len(names), 'protocol': metrics.get('protocol'),
-            'speaker_disjoint': metrics.get('speaker_disjoint'), 'seconds': cell.seconds, 'status': cell.status}
+            'speaker_disjoint': metrics.get('speaker_disjoint'), **_confidence(metrics), 'seconds': cell.seconds,
+            'status': cell.status}
+
+
+def _confidence(metrics):
+    """The columns on calibration: the row's temperature and threshold on the cell's clips."""
+    facts = metrics.get('calibration', {})
+    test = facts.get('test', {})
+    found = {'temperature': facts.get('temperature')}
+    for when in ('before', 'after'):
+        part = test.get(when, {})
+        low, high = part.get('ece_interval', (None, None))
+        found |= {f'ece_{when}': part.get('ece'), f'ece_{when}_low': low, f'ece_{when}_high': high}
+    return found | {'coverage': test.get('coverage'), 'risk': test.get('risk')}
 
 
 def csv_rows(cells, names):
@@ -55,6 +70,7 @@ def matrix_card(plan, cells, failures):
     unfinished = [cell for cell in cells if not cell.metrics and cell.status != 'failed']
     if unfinished:
         lines.append(f"- {counted(len(unfinished), 'cell')} not made yet: the same command carries on.")
+    lines += _shift_lines(plan, by_place)
     troubles = _failed_lines(cells, failures)
     if troubles:
         lines += ['', '## Failed', '', *(f'- {line}' for line in troubles)]
@@ -64,6 +80,26 @@ def matrix_card(plan, cells, failures):
     lines += ['', 'WA, macro-F1, clips and speakers of each cell are in `matrix.csv`; predictions and confusion '
               'matrices in `cells/`, the trainings in `rows/`.']
     return '\n'.join(lines) + '\n'
+
+
+def _shift_lines(plan, by_place):
+    """The section on calibration under shift; none where no row has a calibration."""
+    if not any('calibration' in (cell.metrics or {}) for cell in by_place.values()):
+        return []
+    table = [[row.name, *(_errors(by_place[row.name, column]) for column in plan.sets)] for row in plan.rows]
+    return ['', '## Calibration under shift', '',
+            'Expected calibration error in percent, uncalibrated → calibrated by the temperature that the row fitted '
+            'to its own validation part. Intervals, and what the threshold for `unknown` names and risks, are in '
+            '`matrix.csv`.', '',
+            *markdown_table(('trained on \\ tested on', *plan.sets), table, 'l' * (1 + len(plan.sets)))]
+
+
+def _errors(cell):
+    if 'calibration' not in (cell.metrics or {}):
+        return cell.status if not cell.metrics else 'n/a'
+    before, after = (100 * cell.metrics['calibration']['test'][when]['ece'] for when in ('before', 'after'))
+    text = f'{before:.1f} → {after:.1f}'
+    return f'**{text}**' if cell.in_domain else text
 
 
 def _shown(cell):
@@ -120,7 +156,8 @@ def cell_card(metrics, train, test):
     """The README.md of a cell whose clips are the row's own test part."""
     lines = [f'# {train} on {test}', '', '## Score', '', *score_lines(metrics), '',
              *markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN), '',
-             '![Confusion matrix](confusion_matrix.png)', '', '## Protocol', '', *protocol_lines(metrics)]
+             '![Confusion matrix](confusion_matrix.png)', '', *confidence_lines(metrics), '## Protocol', '',
+             *protocol_lines(metrics)]
     return '\n'.join(lines) + '\n'
 
 

@@ -8,6 +8,7 @@ from ser.errors import SerError
 from ser.evaluation import dimension_report
 from ser.evaluation.audit_words import audit_of
 from ser.evaluation.auxiliary import auxiliary_scores
+from ser.evaluation.calibration_run import calibrate_run, pooled_calibration
 from ser.evaluation.card import folds_card, model_card
 from ser.evaluation.dimension_files import one_task, read_task
 from ser.evaluation.gates import gates_of
@@ -60,7 +61,8 @@ def evaluate_run(run, evaluation):
     """Recompute a run's scores from its files, write them with their pictures and model card, and return them.
 
     Reads predictions.csv, labels.json, split.csv, data.json, metrics.csv and config.yaml; writes test_metrics.json,
-    confusion_matrix.csv/.png, curves.png, class_distribution.png and README.md. evaluation: the config's section.
+    confusion_matrix.csv/.png, curves.png, class_distribution.png and README.md; and where there is a
+    predictions-validation.csv what `calibrate_run` makes of it. evaluation: the config's section.
     Raises SerError naming the file for one that is missing, broken, or at odds with another.
     """
     run = Path(run)
@@ -75,6 +77,7 @@ def evaluate_run(run, evaluation):
     metrics |= {'auxiliary': auxiliary} if auxiliary else {}
     metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
     metrics |= gates_of(run)
+    metrics |= calibrate_run(run, names, members, predictions, evaluation)
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
     write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))
@@ -99,7 +102,7 @@ def pool_folds(runs, out, evaluation):
         return dimension_report.pool_folds(runs, out, evaluation)
     folds = [ScoredRun.read(run) for run in runs]
     pooled, facts = join_folds(folds)
-    metrics = score(pooled, facts, evaluation)
+    metrics = score(pooled, facts, evaluation) | pooled_calibration(folds, pooled, evaluation)
     # That folds are missing is the first thing to know.
     metrics['notes'].sort(key=lambda note: not note.startswith('incomplete'))
     missing, folds = missing_folds(folds), [fold_scores(fold) for fold in folds]

@@ -9,6 +9,8 @@ from pathlib import Path
 from ser.config.load import load_config
 from ser.errors import SerError
 from ser.evaluation import dimension_card, dimension_files, dimension_report
+from ser.evaluation.calibration_run import calibration_elsewhere
+from ser.evaluation.calibration_words import confidence_lines
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.gates import gate_lines, gates_of
@@ -68,6 +70,7 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=(), merg
     predictions, gates, facts = answer(asked, device)
     regression = config.task.kind == 'dimensions'
     metrics = (dimension_report.score if regression else score)(predictions, facts, evaluation)
+    metrics |= {} if regression else calibration_elsewhere(run, predictions, evaluation)
     predictions.write_csv(out / 'predictions.csv')
     if gates is not None:
         gates.write(out, evaluation.details)
@@ -250,6 +253,6 @@ def _card(metrics, run_name):
     else:
         table = markdown_table(PER_CLASS_HEADER, per_class_rows(metrics), PER_CLASS_ALIGN)
         scores = [*score_lines(metrics), '', *table, '', '![Confusion matrix](confusion_matrix.png)']
-    lines = [f'# {run_name} on other shards', '', '## Score', '', *scores, '', *gate_lines(metrics), '## Protocol', '',
-             *protocol_lines(metrics)]
+    lines = [f'# {run_name} on other shards', '', '## Score', '', *scores, '', *gate_lines(metrics),
+             *confidence_lines(metrics), '## Protocol', '', *protocol_lines(metrics)]
     return '\n'.join(lines) + '\n'

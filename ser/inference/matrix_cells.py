@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ser.errors import SerError
 from ser.evaluation import predictions as prediction_files
+from ser.evaluation.calibration_run import calibration_elsewhere
 from ser.evaluation.matrix_table import cell_card
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.reading import read_json
@@ -80,7 +81,7 @@ def _own_clips(cell, folder, run, keys, evaluation):
     facts = read_facts(run, read_history(run).best_epoch)
     if len(mine) < len(every):
         facts = replace(facts, protocol=f'{facts.protocol}; of its test part, the clips of {cell.test}')
-    metrics = score(predictions, facts, evaluation)
+    metrics = score(predictions, facts, evaluation) | calibration_elsewhere(run, predictions, evaluation)
     predictions.write_csv(folder / 'predictions.csv')
     write_json(folder / 'labels.json', list(predictions.names))
     write_scores(folder, metrics, predictions.names, 'Test', cell_card(metrics, cell.train, cell.test))

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from ser.evaluation.calibration import VALIDATION
 from ser.evaluation.dimensions import DimensionPredictions
 from ser.evaluation.gates import Gates
 from ser.evaluation.predictions import Predictions
@@ -47,19 +48,29 @@ def _predictions(head, members, index, truth, values):
 
 
 def test_run(job, run):
-    """Score best.safetensors on the test part and write every file of the run; returns the metrics (rank 0)."""
+    """Score best.safetensors on the test part and write every file of the run; returns the metrics (rank 0).
+
+    What the same weights say of the validation part is kept beside it: the calibration is fitted to that.
+    """
     # Rank 0 wrote the weights; nobody may read them earlier.
     job.world.from_main(True)
     load_weights(run.path / 'best.safetensors', job.model)
-    with job.evaluation_stream('test') as stream:
-        predictions, gates = predict_part(job.model.to(job.device), job.index, job.split.parts['test'], job.task.heads,
-                                          stream, job.world, job.device, job.dtype)
+    main = job.task.heads[0]
+    predictions, gates = _predict(job, 'test', job.task.heads)
+    # Numbers have no confidence that could be calibrated.
+    validation = _predict(job, 'valid', (main,))[0] if main.scale is None else {}
     if not job.world.is_main:
         return None
-    main, *others = predictions
-    predictions[main].write_csv(run.path / 'predictions.csv')
-    for target in others:
-        predictions[target].write_csv(run.path / f'predictions-{target}.csv')
+    for target, found in predictions.items():
+        found.write_csv(run.path / ('predictions.csv' if target == main.target else f'predictions-{target}.csv'))
+    for found in validation.values():
+        found.write_csv(run.path / VALIDATION)
     if gates is not None:
         gates.write(run.path, job.config.evaluation.details)
     return evaluate_run(run.path, job.config.evaluation)
+
+
+def _predict(job, part, heads):
+    with job.evaluation_stream(part) as stream:
+        return predict_part(job.model.to(job.device), job.index, job.split.parts[part], heads, stream, job.world,
+                            job.device, job.dtype)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ser.config.load import load_resolved, to_yaml
 from ser.errors import SerError
+from ser.evaluation.calibration import CALIBRATION, VALIDATION
 from ser.evaluation.reading import read_json
 from ser.files import verifies, write_json, write_rows, write_whole
 
@@ -118,7 +119,9 @@ class RunDirectory:
     @property
     def scorable(self):
         """Whether every file that the scores are computed from is there."""
-        return all((self.path / name).is_file() for name in SCORED_FROM)
+        # Runs of earlier versions have no calibration, and nothing to fit one to.
+        calibrated = (VALIDATION,) if (self.path / CALIBRATION).is_file() else ()
+        return all((self.path / name).is_file() for name in (*SCORED_FROM, *calibrated))
 
     def read_metrics(self):
         """Rows of metrics.csv as dicts of strings, oldest first."""

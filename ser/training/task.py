@@ -129,9 +129,11 @@ def make_task(labelled, config, train_rows):
 
 
 def _check_name(name):
-    if not name.isidentifier() or name in ('emotion', 'votes', 'dimensions') or hasattr(nn.ModuleDict, name):
-        raise SerError(f"task.auxiliary: '{name}' cannot name a target. Take a plain word other than emotion, votes "
-                       'and dimensions, and say with `key` which JSON key it is')
+    # predictions-validation.csv is of the validation part.
+    taken = name in ('emotion', 'votes', 'dimensions') or name.lower() == 'validation'
+    if taken or not name.isidentifier() or hasattr(nn.ModuleDict, name):
+        raise SerError(f"task.auxiliary: '{name}' cannot name a target. Take a plain word other than emotion, votes, "
+                       'dimensions and validation, and say with `key` which JSON key it is')
 
 
 def _scale(values, names):
