@@ -3,60 +3,213 @@
 import sys
 
 from ser.command import SOME_BAD, Parser, log_to_terminal, run_command
+from ser.inference.emotion_options import add_options, check_options, request_of
 
+MOST_JOBS = 256
+FORMATS = {'.csv': 'csv', '.txt': 'table'}
 EPILOG = """\
-A FILE may be a folder: every audio file inside is taken, recursively. Any sample rate and number of channels will do.
+A FILE may be
+  an audio file       wav, flac, ogg (Vorbis, Opus), mp3; any sample rate, any number of channels
+  a folder            every audio file inside, recursively
+  a pattern           'clips/**/*.wav', 'take-{01..12}.flac': in quotes it is expanded here instead of by the shell
+  a shard             part-000.tar, 'part-{000..011}.tar' or a folder of tars: its clips, each called part-000.tar/key
+  -                   one audio file on standard input
+Names that begin with a dash come after --, as in: ser predict --model RUN -- -odd.wav
+
 A clip longer than the run's data.max_seconds is cut into windows of that length, and the probabilities are their mean.
-Probabilities are uncalibrated. Exit code: 0 done, 1 some files could not be used (each is reported), 2 refused."""
+A file is decoded as a whole: 45 minutes of 48 kHz stereo take 4 GB meanwhile. One of more than an hour, or of more than
+46 minutes of 48 kHz stereo, is refused: cut it, or ask for its --timeline.
+Probabilities are those of the run's calibration (calibration.json), where it has one: 'emotion' is then 'unknown' where
+the likeliest class is less likely than the run's threshold; 'likeliest' names it all the same.
+Exit code: 0 done, 1 some files could not be used (each is reported), 2 refused."""
 
 
 def parser():
     """The command line of ser predict."""
     p = Parser(prog='ser predict', description=__doc__, epilog=EPILOG)
-    p.add_argument('files', nargs='+', metavar='FILE', help='audio files or folders')
+    p.add_argument('files', nargs='*', metavar='FILE', help='audio files, folders, patterns, shards, or - (see below)')
     p.add_argument('--model', required=True, metavar='RUN', help='the run directory of a trained model')
-    p.add_argument('--format', choices=['table', 'jsonl', 'csv'],
-                   help='default: table on a terminal, else jsonl (one JSON object a line)')
+    p.add_argument('--format', choices=['table', 'jsonl', 'csv', 'json', 'audacity', 'vtt'],
+                   help='default: table on a terminal, else jsonl (one JSON object a line); with --out by its suffix')
+    p.add_argument('--out', metavar='FILE', help='write there, whole or not at all, instead of to standard output')
+    p.add_argument('--top', type=int, metavar='K', help='show the K likeliest classes, likeliest first, not all')
+    p.add_argument('--threshold', type=float, metavar='P',
+                   help="answer 'unknown' below this probability, 0 to 1, instead of the run's threshold; 0: never")
+    p.add_argument('--raw', action='store_true', help="the model's own probabilities, uncalibrated")
     p.add_argument('--device', metavar='NAME', choices=['auto', 'cpu', 'cuda', 'mps'], default='auto',
                    help='auto (default), cpu, cuda or mps')
+    p.add_argument('--jobs', type=int, metavar='N', help='threads that decode ahead of the device (default: the cores)')
+    add_options(p)
     return p
 
 
 def main(argv=None):
     """Run the command; returns the exit code."""
-    return run_command(_body, parser().parse_args(argv))
+    p = parser()
+    args = p.parse_args(argv)
+    check_options(p, args)
+    return run_command(_body, args)
 
 
 def _body(args):
-    from ser.inference.recordings import find_recordings
+    _check(args)
+    if args.timeline or args.microphone:
+        return _live(args) if args.microphone else _timelines(args)
+    from ser.inference.sources import find_sources
 
-    recordings = find_recordings(args.files)
-    from ser.inference.predictor import Predictor, trained_on_synthetic_speech
+    recordings = find_sources(args.files)
+    _check_out(args.out, recordings)
+    from ser.inference.prediction_words import count_words
+    from ser.shards.pool import cores
 
-    log_to_terminal(quiet=True)
-    predictor = Predictor(args.model, args.device)
-    bad = []
-    shape = args.format or ('table' if sys.stdout.isatty() else 'jsonl')
-    results = _watched(predictor.predict(recordings), len(recordings), shape, bad)
-    for line in predictor.formats[shape](results, predictor.names):
-        print(line, flush=True)
-    if trained_on_synthetic_speech(args.model):
-        print('note: this model was trained on synthetic speech; what it says of real voices means nothing',
-              file=sys.stderr)
+    predictor = _predictor(args)
+    shape, bad = _shape(args), []
+    results = _watched(predictor.predict(recordings, args.jobs or cores()), len(recordings), args, bad)
+    options = {} if args.top is None else {'top': args.top}
+    _write(predictor.formats[shape](results, predictor.names, **options), args.out)
+    _footnotes(args, shape, predictor)
     if bad:
-        print(f'{len(bad)} of {len(recordings)} files could not be used', file=sys.stderr)
+        print(count_words(bad, len(recordings)), file=sys.stderr)
         return SOME_BAD
 
 
-def _watched(results, total, shape, bad):
-    """Pass results on, remember the bad ones, and show a bar where a table keeps a terminal waiting."""
+def _timelines(args):
+    from ser.inference.emotion_files import plan_of, timelines
+    from ser.inference.prediction_words import count_words
+
+    request, bad = request_of(args, sys.stdout.isatty()), []
+    plan = plan_of(request)
+    predictor = _predictor(args)
+    for line in timelines(predictor, plan, bad, _progress if sys.stderr.isatty() else None):
+        print(line, flush=True)
+    for file, why in bad:
+        print(f'{file}: {why}', file=sys.stderr)
+    _footnotes(args, 'table' if request.format == 'table' else 'jsonl', predictor)
+    if bad:
+        print(count_words([why for _, why in bad], len(plan.recordings)), file=sys.stderr)
+        return SOME_BAD
+
+
+def _progress(file, seconds):
+    print(f'\r\x1b[K{file}: {seconds // 60:.0f} min {seconds % 60:02.0f} s' if seconds is not None else '\r\x1b[K',
+          end='', file=sys.stderr, flush=True)
+
+
+def _live(args):
+    from ser.inference.live_audio import microphone, sound_library
+
+    library = sound_library()
+    from ser.inference.emotion_windows import SILENCE_DB
+    from ser.inference.live import listen, live_grid
+    from ser.inference.live_bars import Screen
+
+    predictor = _predictor(args)
+    lengths = dict(request_of(args, False).lengths)
+    grid = live_grid(predictor, **lengths)
+    with microphone(library) as (ring, rate, name):
+        print(f'listening to {name}; Ctrl-C ends it', file=sys.stderr, flush=True)
+        heard = listen(predictor, ring, rate, grid, Screen(sys.stdout, predictor.names).show,
+                       lengths.get('silence_db', SILENCE_DB))
+    print(heard.words(), file=sys.stderr)
+    _footnotes(args, 'table', predictor)
+
+
+def _predictor(args):
+    from ser.inference.predictor import Predictor
+
+    log_to_terminal(quiet=True)
+    predictor = Predictor(args.model, args.device, calibrated=not args.raw)
+    _check_task(args, predictor)
+    if args.threshold is not None:
+        predictor.set_threshold(args.threshold)
+    return predictor
+
+
+def _check(args):
+    from ser.errors import SerError
+
+    if args.top is not None and args.top < 1:
+        raise SerError(f'--top {args.top}: how many classes to show, 1 or more, is wanted')
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise SerError(f'--threshold {args.threshold:g}: a probability, 0 to 1, is wanted; 0 always names a class')
+    if args.jobs is not None and not 1 <= args.jobs <= MOST_JOBS:
+        raise SerError(f'--jobs {args.jobs}: a number of threads, 1 to {MOST_JOBS}, is wanted')
+
+
+def _check_out(out, recordings):
+    """Refuse what cannot be written before anything is computed."""
+    import os
+    from pathlib import Path
+
+    from ser.errors import SerError
+
+    if out is None:
+        return
+    path = Path(out)
+    if not out or path.is_dir():
+        raise SerError(f'--out {out}: a file is wanted, and this is a folder. Name a file in it')
+    read = {named.span.shard if named.span else named.path for named in recordings if not named.fault}
+    if path.exists() and any(os.path.samefile(path, other) for other in read if other.is_file()):
+        raise SerError(f'--out {out}: is one of the recordings. Choose another name')
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SerError(f'--out {out}: nothing can be written in {folder}. Choose another place')
+
+
+def _check_task(args, predictor):
+    """Refuse options of classes for a run that predicts dimensions."""
+    from ser.errors import SerError
+
+    for option, given in (('--top', args.top is not None), ('--threshold', args.threshold is not None),
+                          ('--raw', args.raw)):
+        if given and not predictor.classifies:
+            raise SerError(f'{option}: this run predicts dimensions ({", ".join(predictor.names)}), not classes. '
+                           'Leave it out')
+
+
+def _shape(args):
+    from pathlib import Path
+
+    if args.format or args.out:
+        return args.format or FORMATS.get(Path(args.out).suffix.lower(), 'jsonl')
+    return 'table' if sys.stdout.isatty() else 'jsonl'
+
+
+def _watched(results, total, args, bad):
+    """Pass results on, remember the bad ones, and show a bar where a terminal shows nothing else meanwhile."""
     from tqdm import tqdm
 
-    show = shape == 'table' and sys.stderr.isatty() and total > 1
-    for result in tqdm(results, total=total, unit='file', leave=False, disable=not show):
+    quiet = args.out or not sys.stdout.isatty() or _shape(args) == 'table'
+    for result in tqdm(results, total=total, unit='file', leave=False,
+                       disable=not (quiet and sys.stderr.isatty() and total > 1)):
         if result.error:
-            bad.append(result.file)
+            bad.append(result.error)
         yield result
+
+
+def _write(lines, out):
+    if out is None:
+        for line in lines:
+            print(line, flush=True)
+        return
+    from ser.files import write_whole
+
+    write_whole(out, ''.join(f'{line}\n' for line in lines))
+
+
+def _footnotes(args, shape, predictor):
+    """What a reader of the results must know, on stderr."""
+    from ser.inference.prediction_words import calibration_words
+    from ser.inference.predictor import trained_on_synthetic_speech
+
+    if shape == 'table' and predictor.classifies:
+        print(f'note: {calibration_words(predictor.calibration, args.raw, args.threshold)}', file=sys.stderr)
+    if shape != 'jsonl' and predictor.auxiliary and not (args.timeline or args.microphone):
+        print(f'note: this model also answers for {", ".join(predictor.auxiliary)}: --format jsonl shows it',
+              file=sys.stderr)
+    if trained_on_synthetic_speech(args.model):
+        print('note: this model was trained on synthetic speech; what it says of real voices means nothing',
+              file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -1,21 +1,33 @@
 """A run's model over files: the same numbers as the run, whatever the batch, in order."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from ser.errors import SerError
-from ser.inference.predictor import Predictor, trained_on_synthetic_speech
+from ser.evaluation.calibration import Calibration
+from ser.files import write_json
+from ser.inference.predictor import BATCHES_AT_ONCE, Predictor, trained_on_synthetic_speech
 from ser.inference.recordings import Named, read_recording
 from ser.shards.reader import windows
+from ser.training.task import Head
 from tests.tiny_run import MAX_SECONDS, tiny_run  # noqa: F401
 
 
 @pytest.fixture(scope='module')
 def predictor(tiny_run):  # noqa: F811
-    return Predictor(tiny_run.path, 'cpu')
+    return Predictor(tiny_run.path, 'cpu', calibrated=False)
+
+
+@pytest.fixture
+def calibrated_run(tiny_run, tmp_path):  # noqa: F811
+    shutil.copytree(tiny_run.path, tmp_path / 'calibrated')
+    write_json(tmp_path / 'calibrated' / 'calibration.json', {'temperature': 0.5, 'threshold': 0.4, 'risk': 0.1})
+    return tmp_path / 'calibrated'
 
 
 def named(paths):
@@ -47,6 +59,60 @@ def test_no_result_depends_on_batch_mates_or_batch_size(tiny_run, predictor):  #
         assert one.values == pytest.approx(other.values, abs=1e-6)
 
 
+def test_threads_that_decode_change_nothing_at_all(tiny_run, predictor):  # noqa: F811
+    files = [*named(tiny_run.clips.values()), Named(Path('gone'), 'no such file')]
+    alone = list(predictor.predict(files))
+    assert len(alone) > predictor.config.evaluation.batch_size
+    for jobs in (1, 3):
+        for one, other in zip(predictor.predict(files, jobs), alone, strict=True):
+            assert (one.file, one.error, one.emotion) == (other.file, other.error, other.emotion)
+            assert np.array_equal(one.values, other.values)
+
+
+def test_a_runs_calibration_is_applied_to_the_mean_of_the_windows(tiny_run, predictor, calibrated_run):  # noqa: F811
+    files = named(list(tiny_run.clips.values())[:6])
+    calibrated = Predictor(calibrated_run, 'cpu')
+    assert calibrated.calibration == Calibration(0.5, 0.4, 0.1) and predictor.calibration is None
+    # Temperature 1/2 squares the odds.
+    for raw, result in zip(predictor.predict(files), calibrated.predict(files), strict=True):
+        assert result.values == pytest.approx(raw.values**2 / (raw.values**2).sum(), abs=1e-6)
+        likeliest = predictor.names[raw.values.argmax()]
+        assert raw.emotion == likeliest
+        assert result.emotion == (likeliest if result.values.max() >= 0.4 else 'unknown')
+    clip = read_recording(files[0].path, 16000)[:4000]
+    assert np.array_equal(calibrated.values([clip]), predictor.values([clip]))
+
+
+def test_another_threshold_keeps_the_temperature(tiny_run, calibrated_run):  # noqa: F811
+    files, predictor = named(list(tiny_run.clips.values())[:3]), Predictor(calibrated_run, 'cpu')
+    for threshold, emotions in ((1.0, {'unknown'}), (0.0, set(predictor.names))):
+        predictor.set_threshold(threshold)
+        assert predictor.calibration.temperature == 0.5
+        assert {result.emotion for result in predictor.predict(files)} <= emotions
+    raw = Predictor(calibrated_run, 'cpu', calibrated=False)
+    assert raw.calibration is None
+    raw.set_threshold(1.0)
+    assert raw.calibration == Calibration(1.0, 1.0)
+    assert {result.emotion for result in raw.predict(files)} == {'unknown'}
+
+
+def test_further_heads_are_answered_for_each_file(tiny_run, calibrated_run, monkeypatch):  # noqa: F811
+    predictor = Predictor(calibrated_run, 'cpu')
+    plain = list(predictor.predict(named(list(tiny_run.clips.values())[:3])))
+    assert all(result.auxiliary == {} for result in plain)
+    classify = predictor.model.classify
+
+    def with_gender(views):
+        output = classify(views)
+        return output._replace(auxiliary={'gender': torch.tensor([[0.0, np.log(3)]]).repeat(len(output.logits), 1)})
+
+    monkeypatch.setattr(predictor.model, 'classify', with_gender)
+    predictor._heads.append(Head('gender', ('female', 'male'), main=False))
+    for result, before in zip(predictor.predict(named(list(tiny_run.clips.values())[:3])), plain, strict=True):
+        assert np.array_equal(result.values, before.values)
+        assert result.auxiliary == {'gender': {'female': pytest.approx(0.25), 'male': pytest.approx(0.75)}}
+
+
 def test_bad_files_keep_their_place_and_long_ones_span_batches(tiny_run, predictor, tmp_path):  # noqa: F811
     (tmp_path / 'bad.wav').write_text('no')
     noise = np.random.default_rng(0).normal(0, 0.1, (int(MAX_SECONDS * 44100 * 40.5), 2))
@@ -68,14 +134,14 @@ def test_results_come_as_soon_as_they_are_known(tiny_run, predictor, tmp_path): 
 
     def endless():
         (tmp_path / 'bad.wav').write_text('no')
-        for path in [tmp_path / 'bad.wav', *list(tiny_run.clips.values()) * 9]:
+        for path in [tmp_path / 'bad.wav', *list(tiny_run.clips.values()) * 19]:
             read.append(path)
             yield Named(path)
 
     results = predictor.predict(endless())
     assert next(results).error and len(read) == 1
     next(results)
-    assert len(read) <= 1 + predictor.config.evaluation.batch_size
+    assert len(read) <= 1 + BATCHES_AT_ONCE * predictor.config.evaluation.batch_size
 
 
 def test_silence_and_a_single_sample_have_finite_answers(predictor, tmp_path):

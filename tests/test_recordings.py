@@ -1,19 +1,29 @@
-"""Audio files by name: folders, order, what cannot be used."""
+"""Audio files by name: folders, patterns, order, what cannot be used."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from ser.errors import SerError
-from ser.inference.recordings import BadRecording, find_recordings, read_recording
+from ser.inference.recordings import BadRecording, Named, Span, find_recordings, read_bytes, read_recording
 from ser.shards.decode import decode
 from tests.shard_factory import audio_bytes, tone
 
 
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
 def test_order_is_as_given_and_folders_are_searched(tmp_path):
-    for name in ('b/take10.wav', 'b/take2.FLAC', 'b/deep/er/x.mp3', 'b/notes.txt', 'b/.hidden.wav', 'a.wav', 'odd.bin'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+    touch(tmp_path, 'b/take10.wav', 'b/take2.FLAC', 'b/deep/er/x.mp3', 'b/notes.txt', 'b/.hidden.wav', 'a.wav',
+          'odd.bin')
     (tmp_path / 'none').mkdir()
     given = [str(tmp_path / name) for name in ('odd.bin', 'b', 'gone.wav', 'none', 'a.wav', 'a.wav')]
     found = find_recordings([*given, ''])
@@ -23,6 +33,56 @@ def test_order_is_as_given_and_folders_are_searched(tmp_path):
     assert faults['gone.wav'] == 'no such file'
     assert faults['none'].startswith('no audio file in this folder')
     assert found[-1].fault == 'an empty name'
+
+
+@pytest.mark.parametrize(('pattern', 'names'), [
+    ('*.wav', ['take2.wav', 'take10.wav']),
+    ('*', ['take2.wav', 'take10.wav', 'in/deep/x.flac', 'in/y.mp3']),
+    ('**', ['in/deep/x.flac', 'in/y.mp3', 'take2.wav', 'take10.wav']),
+    ('**/*.flac', ['in/deep/x.flac']),
+    ('*.txt', ['notes.txt']),
+    ('take{2,10}.wav', ['take2.wav', 'take10.wav']),
+    ('take{1..3}.wav', ['take1.wav: no such file', 'take2.wav', 'take3.wav: no such file']),
+    ('*.ogg', ['*.ogg: this pattern matches no audio file']),
+    ('{in,.}/*.{mp3,wav}', ['in/y.mp3', 'in/*.wav: this pattern matches no audio file',
+                            '*.mp3: this pattern matches no audio file', 'take2.wav', 'take10.wav']),
+])
+def test_patterns_that_no_shell_expanded(tmp_path, monkeypatch, pattern, names):
+    touch(tmp_path, 'take10.wav', 'take2.wav', 'notes.txt', '.hidden.wav', 'in/deep/x.flac', 'in/y.mp3')
+    monkeypatch.chdir(tmp_path)
+    found = find_recordings([pattern, 'take2.wav'])[:-1]
+    assert [str(named.path) + (f': {named.fault}' if named.fault else '') for named in found] == names
+
+
+def test_links_that_go_round_are_searched_once(tmp_path, monkeypatch):
+    touch(tmp_path, 'a.wav', 'in/b.wav', 'in/[c]/d.wav', '.hidden/e.wav', 'one.wav/f.txt')
+    for name in ('in/up', 'in/up too', 'in/[c]/back'):
+        (tmp_path / name).symlink_to(tmp_path)
+    expected = ['a.wav', 'in/[c]/d.wav', 'in/b.wav']
+    monkeypatch.chdir(tmp_path)
+    for pattern in ('**/*.wav', f'{tmp_path}/**', '*/../**/*.wav'):
+        assert sorted(os.path.relpath(named.path.resolve(), tmp_path) for named in find_recordings([pattern])
+                      ) == expected, pattern
+    assert [str(named.path) for named in find_recordings(['in/**/[[]c]/*.wav'])] == ['in/[c]/d.wav']
+
+
+def test_a_name_is_taken_literally_before_it_is_a_pattern(tmp_path):
+    touch(tmp_path, '[1].wav', '1.wav', '{a,b}.wav')
+    for name in ('[1].wav', '{a,b}.wav'):
+        named, = find_recordings([str(tmp_path / name)])
+        assert named.path == tmp_path / name
+    with pytest.raises(SerError, match='more than 100000 names'):
+        find_recordings(['x{1..999999}.wav'])
+
+
+def test_names_that_look_odd(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = audio_bytes(tone(1))
+    for name in ('-x.flac', os.fsdecode(b'\xff.flac'), 'new\nline.flac'):
+        Path(name).write_bytes(data)
+        named, = find_recordings([name])
+        assert len(named.samples(16000)) == len(tone(1))
+    assert len(find_recordings(['*.flac'])) == 3
 
 
 def test_nothing_to_work_on_is_refused(tmp_path):
@@ -38,7 +98,15 @@ def test_nothing_to_work_on_is_refused(tmp_path):
 def test_samples_are_those_of_a_shard(tmp_path, suffix):
     data = audio_bytes(tone(3, 0.5, 48000), 48000, suffix)
     (tmp_path / f'x.{suffix}').write_bytes(data)
-    assert np.array_equal(read_recording(tmp_path / f'x.{suffix}', 16000), decode(data, f'.{suffix}', 16000).samples)
+    expected = decode(data, f'.{suffix}', 16000).samples
+    assert np.array_equal(read_recording(tmp_path / f'x.{suffix}', 16000), expected)
+    assert np.array_equal(read_bytes(data, 16000), expected)
+
+
+def test_opus_of_two_channels_is_read(tmp_path):
+    both = np.stack([tone(1, 1, 48000), tone(2, 1, 48000)], axis=1)
+    soundfile.write(tmp_path / 'x.opus', both, 48000, format='OGG', subtype='OPUS')
+    assert abs(len(read_recording(tmp_path / 'x.opus', 16000)) - 16000) < 200
 
 
 def test_what_a_file_is_its_bytes_say(tmp_path):
@@ -50,10 +118,54 @@ def test_what_a_file_is_its_bytes_say(tmp_path):
 def test_channels_are_averaged_and_other_containers_are_read(tmp_path):
     left, right = tone(1), tone(2)
     both = np.stack([left, right], axis=1)
+    mean = np.rint((left.astype(float) + right) / 2)
     for name, container in (('x.aiff', 'AIFF'), ('x.caf', 'CAF'), ('x.wav', 'WAV')):
         soundfile.write(tmp_path / name, both, 16000, format=container, subtype='PCM_16')
-        mean = np.rint((left.astype(float) + right) / 2)
         assert np.array_equal(read_recording(tmp_path / name, 16000), mean), name
+        assert np.array_equal(read_bytes((tmp_path / name).read_bytes(), 16000), mean), name
+
+
+def test_a_name_promises_nothing(tmp_path):
+    (tmp_path / 'x.raw').write_bytes(bytes(100))
+    assert bad(tmp_path / 'x.raw').startswith('cannot be decoded')
+    path = tmp_path / os.fsdecode(b'\xff.raw')
+    soundfile.write(tmp_path / 'x.aiff', tone(1), 16000, format='AIFF', subtype='PCM_16')
+    os.rename(tmp_path / 'x.aiff', path)
+    assert np.array_equal(read_recording(path, 16000), tone(1))
+
+
+def test_flac_weighs_what_its_header_claims(tmp_path):
+    both = np.zeros((50000, 2), np.int16)
+    for suffix, size in (('flac', 2 * both.size), ('wav', 44 + 2 * both.size)):
+        path = tmp_path / f'x.{suffix}'
+        path.write_bytes(audio_bytes(both, 16000, suffix))
+        assert Named(path).weight() == size
+    assert path.with_suffix('.flac').stat().st_size < both.size / 100
+    assert Named(path, 'not a plain file').weight() == 0
+
+
+def test_where_the_bytes_are_makes_no_difference(tmp_path):
+    data = audio_bytes(tone(1))
+    (tmp_path / 'x.flac').write_bytes(data)
+    (tmp_path / 'x.tar').write_bytes(b'before' + data + b'after')
+    span = Span(tmp_path / 'x.tar', 6, len(data), '.flac', hashlib.sha256(data).hexdigest())
+    for named in (Named(tmp_path / 'x.flac'), Named(Path('x.tar/x'), span=span), Named(Path('-'), data=data)):
+        assert np.array_equal(named.samples(16000), tone(1))
+        source = named.source()
+        assert (source.read() if isinstance(source, io.BytesIO) else source.read_bytes()) == data
+    size = 2 * len(tone(1))
+    for weight, named in ((size, Named(Path('x.tar/x'), span=span)), (size, Named(Path('-'), data=data)),
+                          (8 * 7, Named(Path('-'), data=b'unknown')), (0, Named(tmp_path / 'gone.wav'))):
+        assert named.weight() == weight
+    changed = Named(Path('x.tar/x'), span=span._replace(offset=5))
+    for use in (lambda: changed.samples(16000), changed.source):
+        with pytest.raises(BadRecording, match='damaged: its bytes are not those'):
+            use()
+    with pytest.raises(BadRecording, match='its shard cannot be read'):
+        Named(Path('x'), span=span._replace(shard=tmp_path / 'gone')).source()
+    for use in (Named(Path('x'), 'no such file').source, lambda: Named(Path('x'), 'no such file').samples(16000)):
+        with pytest.raises(BadRecording, match='no such file'):
+            use()
 
 
 def bad(path):
@@ -82,6 +194,8 @@ def test_every_kind_of_bad_file_says_why(tmp_path):
     assert bad(path) == 'empty: it holds no samples'
     path.write_bytes(audio_bytes(np.full(9, np.nan, np.float32), 16000, 'wav', 'FLOAT'))
     assert 'NaN' in bad(path)
+    path.write_bytes(audio_bytes(np.zeros(2000 * 3601, np.int16), 2000, 'wav'))
+    assert bad(path).endswith('Cut it')
 
 
 def test_a_file_beyond_the_bound_is_not_decoded(tmp_path, monkeypatch):

@@ -6,51 +6,81 @@ import json
 
 from ser.evaluation.tables import text_table
 
-FIXED_COLUMNS = ('file', 'emotion', 'confidence', 'error')
+FIXED_COLUMNS = ('file', 'emotion', 'likeliest', 'confidence', 'error')
 
 
-def as_jsonl(results, names):
-    """A line per result as it comes: file, emotion, confidence, probabilities; or file, error."""
+def as_jsonl(results, names, top=None):
+    """A line per result as it comes; or file, error.
+
+    Keys: file, emotion (a class or 'unknown'), likeliest (a class), confidence (its probability), probabilities (class
+    -> probability; with `top` the likeliest alone, likeliest first), auxiliary where the model has further heads.
+    """
     for result in results:
         if result.error:
             yield json.dumps({'file': result.file, 'error': result.error})
             continue
-        shares = dict(zip(names, result.values.tolist(), strict=True))
-        emotion, confidence = _likeliest(result, names)
-        yield json.dumps({'file': result.file, 'emotion': emotion, 'confidence': confidence, 'probabilities': shares})
+        ranked = _ranked(result, names)
+        shares = dict(ranked[:top] if top else zip(names, result.values.tolist(), strict=True))
+        (likeliest, confidence), *_ = ranked
+        said = {'file': result.file, 'emotion': _answer(result, likeliest), 'likeliest': likeliest,
+                'confidence': confidence, 'probabilities': shares}
+        yield json.dumps(said | ({'auxiliary': result.auxiliary} if result.auxiliary else {}))
 
 
-def as_csv(results, names):
-    """A header, then a line per result as it comes: file, emotion, confidence, error, one column per class."""
-    yield csv_line([*FIXED_COLUMNS, *names])
+def as_csv(results, names, top=None):
+    """A header, then a line per result as it comes: file, emotion, likeliest, confidence, error, a column per class.
+
+    With `top` the likeliest alone, in pairs of columns: top1, p1, top2, p2, ...
+    """
+    top = top and min(top, len(names))
+    columns = [cell for rank in range(1, top + 1) for cell in (f'top{rank}', f'p{rank}')] if top else names
+    yield csv_line([*FIXED_COLUMNS, *columns])
     for result in results:
         if result.error:
-            yield csv_line([result.file, '', '', result.error, *([''] * len(names))])
-        else:
-            yield csv_line([result.file, *_likeliest(result, names), '', *map(repr, result.values.tolist())])
+            yield csv_line([result.file, '', '', '', result.error, *([''] * len(columns))])
+            continue
+        ranked = _ranked(result, names)
+        cells = [cell for name, share in ranked[:top] for cell in (name, repr(share))] if top else map(
+            repr, result.values.tolist())
+        (likeliest, confidence), *_ = ranked
+        yield csv_line([result.file, _answer(result, likeliest), likeliest, repr(confidence), '', *cells])
 
 
-def as_table(results, names):
-    """Aligned columns for a terminal, percent; a bad file's line says so. Needs all results before the first line."""
+def as_table(results, names, top=None):
+    """Aligned columns for a terminal, percent; a bad file's line says so. Needs all results before the first line.
+
+    With `top` the likeliest classes alone, likeliest first.
+    """
+    top = top and min(top, len(names))
     rows, faults = [], []
     for result in results:
         if result.error:
             faults.append(' '.join(f'{shown(result.file)}: {result.error}'.split()))
-        else:
-            emotion, confidence = _likeliest(result, names)
-            rows.append((shown(result.file), emotion, f'{100 * confidence:.1f} %',
-                         *(f'{100 * share:.1f}' for share in result.values)))
+            continue
+        ranked = _ranked(result, names)
+        (likeliest, confidence), *_ = ranked
+        answer = _answer(result, likeliest)
+        answer += f' ({likeliest}?)' if answer != likeliest else ''
+        cells = [f'{name} {100 * share:.1f}' for name, share in ranked[:top]] if top else [
+            f'{100 * share:.1f}' for share in result.values]
+        rows.append((shown(result.file), answer, f'{100 * confidence:.1f} %', *cells))
     if rows:
-        yield from text_table(('file', 'emotion', 'confidence', *names), rows, 'll' + 'r' * (1 + len(names)))
+        columns = [str(rank) for rank in range(1, top + 1)] if top else names
+        yield from text_table(('file', 'emotion', 'confidence', *columns), rows,
+                              'llr' + ('l' if top else 'r') * len(columns))
     yield from faults
 
 
 FORMATS = {'table': as_table, 'jsonl': as_jsonl, 'csv': as_csv}
 
 
-def _likeliest(result, names):
-    best = int(result.values.argmax())
-    return names[best], float(result.values[best])
+def _ranked(result, names):
+    """[(class, probability)], the likeliest first, of equals the first of `names`."""
+    return sorted(zip(names, result.values.tolist(), strict=True), key=lambda pair: -pair[1])
+
+
+def _answer(result, likeliest):
+    return result.emotion or likeliest
 
 
 def csv_line(cells):

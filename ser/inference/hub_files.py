@@ -1,0 +1,114 @@
+"""Which files of a run go to a model hub, and what is left out of them: audio, speakers, folders of this machine."""
+
+import json
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import yaml
+
+from ser.errors import SerError
+from ser.evaluation import card, dimension_card
+from ser.evaluation.card_hub import front_matter, hub_text
+from ser.evaluation.dimension_files import read_task
+from ser.evaluation.origin import origin_of
+from ser.evaluation.reading import read_json
+from ser.evaluation.run_files import read_config
+from ser.files import verifies
+from ser.training.run import open_run
+
+WEIGHTS = 'best.safetensors'
+NEEDED = ('config.yaml', 'labels.json', WEIGHTS, f'{WEIGHTS}.sha256')
+"""What a model is rebuilt from."""
+FACTS = ('test_metrics.json', 'data.json', 'calibration.json', 'task.json', 'auxiliary.json', 'metrics.csv',
+         'confusion_matrix.csv')
+PICTURES = ('confusion_matrix.png', 'curves.png', 'class_distribution.png', 'scatter.png', 'reliability.png',
+            'risk_coverage.png')
+CLIPS = ('predictions.csv', 'predictions-validation.csv', 'split.csv')
+"""Files that name clips and speakers."""
+README, CARD = 'README.md', 'MODEL_CARD.md'
+KNOWN = (*NEEDED, *FACTS, *PICTURES, *CLIPS, README, CARD)
+"""All that is ever sent, and all that is ever fetched."""
+
+# Of data.json; the rest names speakers.
+_OF_DATA = ('digest', 'split', 'classes', 'clips', 'protocol_kind', 'protocol', 'protocol_version', 'protocol_seed',
+            'speaker_disjoint', 'fold', 'folds', 'synthetic', 'notes')
+_FOLDERS = re.compile(r'''(?<![\w:/.~-])(?:[A-Za-z]:|~)?[\\/](?:[^\s\\/:;,'"()=`]+[\\/])*([^\s\\/:;,'"()=`]+)''')
+
+
+def files_of(run, repository, with_predictions=False, licence='other'):
+    """name -> bytes, or the Path of a file that is sent as it is: a run's files for `repository`, README.md last.
+
+    Raises SerError for a folder that is no run, one whose training is not finished, and damaged weights.
+    """
+    run = Path(run)
+    open_run(run)
+    if not verifies(run / WEIGHTS):
+        raise SerError(f'{run / WEIGHTS}: missing, or not what the sha256 beside it says. Finish the run: python -m '
+                       f'ser.train --resume {run}')
+    metrics = read_json(run / 'test_metrics.json', dict)
+    metrics = metrics if 'origin' in metrics else metrics | origin_of(run)
+    shared = {'config.yaml': _config(run), 'test_metrics.json': _json(metrics), 'data.json': _json(_data(run))}
+    wanted = [*NEEDED, *FACTS, *PICTURES, *(CLIPS if with_predictions else ())]
+    files = {}
+    for name in wanted:
+        if name in shared:
+            files[name] = shared[name]
+        elif (run / name).is_file():
+            files[name] = _json(read_json(run / name, dict)) if name == 'calibration.json' else run / name
+    files[README] = readme(run, metrics, repository, {*files}, licence).encode()
+    return files
+
+
+def readme(run, metrics, repository, held, licence):
+    """The text of README.md on the hub. held: names of the files beside it."""
+    config, task, name = read_config(run), read_task(run), run.resolve().name
+    text = card.model_card(metrics, config, name) if task is None else \
+        dimension_card.model_card(metrics, config, task, name)
+    front = front_matter(metrics, config['model'].get('kind', 'unknown'), repository.partition('/')[2], licence)
+    return front + '\n' + without_folders(hub_text(text, name, repository, held))
+
+
+def body(text):
+    """A README's text without its front matter."""
+    return text.partition('---\n\n')[2] if text.startswith('---\n') else text
+
+
+def without_folders(value):
+    """JSON or YAML values whose texts name no folder of this machine: of absolute paths the last name is kept."""
+    if isinstance(value, dict):
+        return {key: without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_folders(inner) for inner in value]
+    return _FOLDERS.sub(r'\1', value) if isinstance(value, str) else value
+
+
+def _config(run):
+    """config.yaml without folders: shards and the like are named, where they lie is nobody's business."""
+    return yaml.safe_dump(_named_only(read_config(run)), sort_keys=False, allow_unicode=True).encode()
+
+
+def _named_only(value):
+    if isinstance(value, dict):
+        return {key: _named_only(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_named_only(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    # A whole path, whatever characters it has; a set's name may stand before it.
+    head, equals, tail = value.rpartition('=')
+    path = PureWindowsPath(tail)
+    if not (PurePosixPath(tail).is_absolute() or path.is_absolute() or tail.startswith('~')):
+        return value
+    return f'{head}{equals}{path.name or "folder"}'
+
+
+def _data(run):
+    data = read_json(run / 'data.json', dict)
+    kept = {key: data[key] for key in _OF_DATA if key in data}
+    parts = {part: {key: found[key] for key in ('clips', 'classes') if key in found}
+             for part, found in (data.get('parts') or {}).items()}
+    return {**kept, 'shards': data.get('shards', []), 'parts': parts}
+
+
+def _json(value):
+    return (json.dumps(without_folders(value), indent=2, ensure_ascii=False, allow_nan=False) + '\n').encode()

@@ -1,0 +1,31 @@
+"""What is said about predictions beside the predictions: what was done to them, and which files failed why."""
+
+import re
+from collections import Counter
+
+
+def calibration_words(calibration, raw=False, threshold=None):
+    """One line: how probabilities were calibrated and below which one the answer is 'unknown'.
+
+    calibration: the Calibration that was applied, or None. raw: whether it was left out on purpose. threshold: the one
+    that was asked for instead of the run's, or None.
+    """
+    if raw:
+        said = 'uncalibrated probabilities, as --raw asks'
+    elif calibration is None or not calibration.facts:
+        said = 'uncalibrated probabilities: this run has no calibration'
+    else:
+        said = f'probabilities calibrated on validation (temperature {calibration.temperature:.3g})'
+    if calibration is None or not calibration.threshold:
+        return f'{said}; a class is always named'
+    whose = "the run's threshold" if threshold is None else '--threshold'
+    if threshold is None and calibration.risk is not None:
+        whose += f', chosen for at most {100 * calibration.risk:g} % wrong answers'
+    return f"{said}; 'unknown' below {100 * calibration.threshold:.3g} % ({whose})"
+
+
+def count_words(errors, total):
+    """'3 of 9 files could not be used: 2 empty file, 1 no such file': error messages by how often their reason came."""
+    reasons = Counter(re.split(r' \(|[:,.;] ', error, maxsplit=1)[0] for error in errors)
+    return f'{len(errors)} of {total} files could not be used: ' + ', '.join(
+        f'{count} {reason}' for reason, count in reasons.most_common())
