@@ -12,13 +12,18 @@ COMMANDS = {
     'compare': ('ser.compare', 'which run is better, by how much, and how sure that is'),
     'matrix': ('ser.matrix', 'train on each corpus, test on every one: a table and a heat map'),
     'ablate': ('ser.ablate', 'train variants of one config on one split, ranked by validation'),
+    'report': ('ser.report', 'one HTML page with everything a run says of itself'),
     'audit': ('ser.audit', 'who is in which part, and whether a test part leaks into training'),
     'predict': ('ser.predict', 'class probabilities of audio files'),
     'inspect': ('ser.inspect', 'what a model sees of a file, how it comes there, what a trained run used of it'),
+    'serve': ('ser.serve', 'a trained run as a web page and an HTTP API'),
     'export': ('ser.export', 'a fine-tuned speech encoder as a transformers folder'),
+    'push': ('ser.push', 'send a trained model and its card to the Hugging Face hub'),
+    'pull': ('ser.pull', 'fetch a model from there'),
     'benchmark': ('ser.benchmark', 'what each stage costs on this machine, beside its rivals'),
     'config': ('ser.show_config', 'show a resolved config, or the JSON schema'),
     'corpora': ('ser.list_corpora', 'the corpora that can be built into shards'),
+    'completion': ('ser.completion', 'a script that lets bash, zsh or fish complete these commands'),
 }
 
 

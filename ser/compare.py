@@ -20,6 +20,7 @@ def parser():
     p.add_argument('--cost', action='store_true', help='what each system costs, too (loads every model)')
     p.add_argument('--json', metavar='FILE', help='write everything as JSON too')
     p.add_argument('--markdown', metavar='FILE', help='write the tables as Markdown too')
+    p.add_argument('--page', metavar='FILE.html', help='write one self-contained HTML page too')
     return p
 
 
@@ -34,7 +35,7 @@ def _body(args):
     from ser.evaluation.compare_words import comparison_lines
     from ser.files import write_json, write_whole
 
-    for option, file in (('--json', args.json), ('--markdown', args.markdown)):
+    for option, file in (('--json', args.json), ('--markdown', args.markdown), ('--page', args.page)):
         if file is not None and Path(file).is_dir():
             raise SerError(f'{option} {file}: is a folder. Name a file')
     cost_of = None
@@ -45,6 +46,10 @@ def _body(args):
         write_json(args.json, facts)
     if args.markdown is not None:
         write_whole(args.markdown, '\n'.join(comparison_lines(facts, markdown=True)) + '\n')
+    if args.page is not None:
+        from ser.reports.compare_page import comparison_page
+
+        write_whole(args.page, comparison_page(args.runs, facts))
     print('\n'.join(comparison_lines(facts)))
 
 

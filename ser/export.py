@@ -1,22 +1,43 @@
-"""`ser export RUN --format transformers --out FOLDER`: a fine-tuned speech encoder as a transformers folder."""
+"""`ser export RUN --format F`: a run as one file with its front end inside (ONNX, torch.export), as one safetensors
+file, or a fine-tuned encoder as a transformers folder."""
 
 import sys
 
-from ser.command import DONE, Parser, log_to_terminal, run_command
+from ser.command import DONE, SOME_BAD, Parser, log_to_terminal, run_command
 
 EPILOG = """\
-Writes config.json, model.safetensors and preprocessor_config.json, which transformers'
-AutoModelForAudioClassification.from_pretrained(FOLDER) loads: the logits are the run's to 1e-5. Needs the extra [ssl]
-and a run of model.kind ssl with head 'projector' and mean pooling, such as those of the presets hubert-large.
-Exit code: 0 done, 2 refused."""
+formats:
+  onnx          RUN/export/model.onnx: runs in onnxruntime (Python, C++, browsers) with none of our code. Needs the
+                extra [export].
+  torch-export  RUN/export/model.pt2: torch.export.load(FILE).module(), with torch alone. Load only files you trust:
+                such an archive may hold pickled objects. Those written here hold none, ONNX and safetensors never do.
+  safetensors   RUN/export/model.safetensors: all weights, and the config, labels and calibration to rebuild the run:
+                ser.exporting.weights.load_one_file(FILE).values(waveforms, lengths)
+  transformers  RUN/export/transformers: a folder for AutoModelForAudioClassification.from_pretrained, logits to 1e-5.
+                Needs [ssl], and a run of model.kind ssl with head 'projector' and mean pooling.
+
+onnx and torch-export hold everything from samples to calibrated probabilities: waveforms float32 (batch, samples) in
+[-1, 1] at the run's data rate and lengths int64 (batch,) in, probabilities float32 (batch, classes) out (values for
+regression runs). Classes, rate, threshold, score and licences are in the file's metadata (ONNX: metadata_props,
+torch-export: extra file ser.json). What they say is compared with the run on up to 20 clips before anything is written;
+FILE.parity.json beside it holds the differences and the latency on one core.
+
+  ser export runs/mine --format onnx
+  ser export runs/mine --format torch-export --out mine.pt2 --clips recordings/
+
+Exit code: 0 done, 1 written although a decision differs from the run's (said loudly), 2 refused."""
 
 
 def parser():
     """The command line of ser export."""
     p = Parser(prog='ser export', description=__doc__, epilog=EPILOG)
     p.add_argument('run', metavar='RUN', help='run directory')
-    p.add_argument('--format', required=True, choices=['transformers'], help='what to write')
-    p.add_argument('--out', required=True, metavar='FOLDER', help='the folder to make; it must not exist')
+    p.add_argument('--format', required=True, choices=['onnx', 'torch-export', 'safetensors', 'transformers'],
+                   help='what to write')
+    p.add_argument('--out', metavar='FILE', help='the file (transformers: folder) to make, which must not exist; '
+                   'default: in RUN/export')
+    p.add_argument('--clips', nargs='+', default=[], metavar='CLIP', help='audio files, folders or shards to compare '
+                   "on (default: the run's test part, else synthetic speech)")
     return p
 
 
@@ -27,12 +48,28 @@ def main(argv=None):
 
 def _body(args):
     log_to_terminal()
+    if args.format == 'transformers':
+        return _transformers(args)
+    from ser.exporting.export import export_run
+
+    exported = export_run(args.run, args.format, args.out, args.clips)
+    print('\n'.join(exported.lines))
+    return DONE if exported.agrees else SOME_BAD
+
+
+def _transformers(args):
+    from pathlib import Path
+
+    from ser.errors import SerError
     from ser.models.ssl_export import export_transformers
     from ser.training.rebuild import load_run
 
-    for line in export_transformers(*load_run(args.run), args.out):
+    if args.clips:
+        raise SerError('--clips goes with --format onnx, torch-export and safetensors, which are compared on clips')
+    out = args.out or Path(args.run) / 'export' / 'transformers'
+    for line in export_transformers(*load_run(args.run), out):
         print(f'note: {line}')
-    print(f'{args.out}: written')
+    print(f'{out}: written')
     return DONE
 
 

@@ -1,0 +1,47 @@
+"""How well the probability of each class ranks its clips above the others: ROC, precision-recall, by scikit-learn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """One class against the rest. auc: area under the ROC curve, 0.5 for any guess. ap: average precision, `share` for
+    any guess. roc: (false positive rate, true positive rate), float64 (K,) each. pr: (recall, precision), (L,) each."""
+
+    name: str
+    clips: int
+    share: float
+    auc: float
+    ap: float
+    roc: tuple
+    pr: tuple
+
+
+def rankings(predictions):
+    """(Rankings of the classes that have test clips and others beside them, names of those that have not)."""
+    found, without = [], []
+    for number, name in enumerate(predictions.names):
+        positive = predictions.label_ids == number
+        if positive.all() or not positive.any():
+            without.append(name)
+            continue
+        scores = predictions.probabilities[:, number]
+        false_rate, true_rate, _ = roc_curve(positive, scores, drop_intermediate=False)
+        precision, recall, _ = precision_recall_curve(positive, scores)
+        found.append(Ranking(name, int(positive.sum()), float(positive.mean()), float(auc(false_rate, true_rate)),
+                             float(average_precision_score(positive, scores)), (false_rate, true_rate),
+                             (recall[::-1], precision[::-1])))
+    return tuple(found), tuple(without)
+
+
+def mean_auc(found):
+    """The plain mean of the classes' areas, of at least one Ranking."""
+    return float(np.mean([one.auc for one in found]))
+
+
+def mean_ap(found):
+    """The plain mean of the classes' average precisions, of at least one Ranking."""
+    return float(np.mean([one.ap for one in found]))
