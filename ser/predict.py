@@ -35,7 +35,8 @@ def parser():
     p.add_argument('--top', type=int, metavar='K', help='show the K likeliest classes, likeliest first, not all')
     p.add_argument('--threshold', type=float, metavar='P',
                    help="answer 'unknown' below this probability, 0 to 1, instead of the run's threshold; 0: never")
-    p.add_argument('--raw', action='store_true', help="the model's own probabilities, uncalibrated")
+    p.add_argument('--raw', action='store_true', help="the model's own probabilities, uncalibrated, and no "
+                   "'unknown' unless --threshold asks for it")
     p.add_argument('--device', metavar='NAME', choices=['auto', 'cpu', 'cuda', 'mps'], default='auto',
                    help='auto (default), cpu, cuda or mps')
     p.add_argument('--jobs', type=int, metavar='N', help='threads that decode ahead of the device (default: the cores)')
@@ -202,7 +203,7 @@ def _footnotes(args, shape, predictor):
     from ser.inference.prediction_words import calibration_words
     from ser.inference.predictor import trained_on_synthetic_speech
 
-    if shape == 'table' and predictor.classifies:
+    if predictor.classifies:
         print(f'note: {calibration_words(predictor.calibration, args.raw, args.threshold)}', file=sys.stderr)
     if shape != 'jsonl' and predictor.auxiliary and not (args.timeline or args.microphone):
         print(f'note: this model also answers for {", ".join(predictor.auxiliary)}: --format jsonl shows it',

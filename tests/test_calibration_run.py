@@ -234,3 +234,13 @@ def test_folds_of_which_one_has_no_calibration_have_none_together(tmp_path):
     runs = folds(tmp_path)
     evaluate_run(runs[0], FAST)
     assert 'calibration' not in pool_folds(runs, tmp_path / 'pooled', FAST)
+
+
+def test_a_class_called_unknown_gets_no_threshold():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 60)
+    probabilities = np.where(np.eye(2)[labels] > 0, 0.9, 0.1)
+    said = Predictions.from_probabilities([f'k{n:02d}' for n in range(60)], ['s'] * 60, labels, probabilities,
+                                          ('happy', 'unknown'))
+    calibration, notes = calibration_run.fit(said, EvaluationConfig())
+    assert calibration.threshold is None and "a class is called 'unknown'" in notes['no_threshold']

@@ -16,6 +16,7 @@ from ser.predict import main, parser
     ('x.wav --min-segment 2', '--min-segment goes with --timeline'),
     ('x.wav --silence-db -50', '--silence-db goes with --timeline'),
     ('x.wav --windows', '--windows goes with --timeline'),
+    ('x.wav --out x.VTT', '--out x.VTT: WebVTT goes with --timeline'),
     ('x.wav --picture x.png', '--picture goes with --timeline'),
     ('x.wav --timeline --top 3', '--top does not go with --timeline'),
     ('x.wav --timeline --jobs 3', '--jobs does not go with --timeline'),

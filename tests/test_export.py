@@ -1,14 +1,21 @@
-"""`ser export`: a run becomes a folder of transformers, or one line says why not."""
+"""`ser export`: a run becomes one file or a folder of transformers, or one line says why not."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from ser.config.load import load_config, to_yaml
 from ser.export import main
+from ser.exporting import export
+from ser.exporting.weights import load_one_file
+from ser.inference.predictor import Predictor
+from ser.inference.recordings import read_recording
 from ser.models import build_model
 from ser.training.checkpoint import save_weights
+from tests.export_cases import CRNN, made_run
 from tests.tiny_encoder import shaken, source
 from tests.tiny_run import tiny_run  # noqa: F401
 
@@ -52,3 +59,93 @@ def test_another_system_is_refused(tiny_run, tmp_path, capsys):  # noqa: F811
     assert main([str(tiny_run.path), '--format', 'transformers', '--out', str(tmp_path / 'out')]) == 2
     assert 'model.kind maxmvit cannot be exported to transformers' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_safetensors_file_says_what_the_run_says(tiny_run, tmp_path, capsys):  # noqa: F811
+    run = tmp_path / 'run'
+    shutil.copytree(tiny_run.path, run)
+    assert main([str(run), '--format', 'safetensors']) == 0
+    out, file = capsys.readouterr().out, run / 'export' / 'model.safetensors'
+    assert f'{file}: written' in out and "clips of the run's test part" in out and 'decisions changed: 0 of' in out
+    parity = json.loads((run / 'export' / 'model.safetensors.parity.json').read_text())
+    assert parity['bytes'] == file.stat().st_size and parity['changed_decisions'] == 0
+    assert parity['exported_against_trained']['max'] < 1e-6
+    loaded, clip = load_one_file(file), read_recording(next(iter(tiny_run.clips.values())), 16000)[:8000]
+    predictor = Predictor(run, 'cpu')
+    values = predictor.values([clip])
+    values = predictor.calibration.apply(values) if predictor.calibration else values
+    found = loaded.values(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-6)
+    assert loaded.facts['class_names'] == list(predictor.names) and loaded.facts['score'].startswith('test (')
+    assert main([str(run), '--format', 'safetensors']) == 2
+    assert 'model.safetensors: exists already; delete it, or choose another --out' in capsys.readouterr().err
+
+
+def no_file(folder):
+    """Whether a run holds no export at all."""
+    return not (folder / 'export').exists() and not list(folder.rglob('*.partial'))
+
+
+def test_what_differs_leaves_nothing(tmp_path, capsys, monkeypatch):
+    run = made_run(tmp_path / 'run', CRNN, calibration={'temperature': 1.5, 'threshold': 0.4, 'risk': 0.25})
+    true = export.unpack
+
+    def wrong(data, path):
+        loaded = true(data, path)
+        loaded.model.network.head.bias.add_(torch.tensor([0.0, np.nan, 0.0]))
+        return loaded
+
+    monkeypatch.setattr(export, 'unpack', wrong)
+    assert main([str(run), '--format', 'safetensors']) == 2
+    assert 'the exported model differs from the run in eager mode by nan' in capsys.readouterr().err
+    assert no_file(run)
+
+
+def test_a_changed_decision_is_said_loudly(tmp_path, capsys, monkeypatch):
+    run = made_run(tmp_path / 'run', CRNN, calibration={'temperature': 1.5, 'threshold': 0.4, 'risk': 0.25})
+    true = export._trained
+    monkeypatch.setattr(export, '_trained', lambda *given: true(*given)[:, ::-1])
+    assert main([str(run), '--format', 'safetensors']) == 1
+    out = capsys.readouterr().out
+    assert 'calibrated (temperature 1.500)' in out and 'of the synthetic demo voice' in out
+    assert 'WARNING: ' in out and "decisions differ from the trained engine's (margins there: " in out
+    assert (run / 'export' / 'model.safetensors').is_file()
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--format', 'onnxx'], "argument --format: invalid choice: 'onnxx'"),
+    (['--format', 'onnx', '--clips', 'none.wav'], 'none.wav: no such file'),
+    (['--format', 'transformers', '--clips', 'none.wav'], '--clips goes with --format onnx, torch-export and')])
+def test_bad_arguments_are_refused(arguments, message, tmp_path, capsys):
+    run = made_run(tmp_path / 'run', CRNN)
+    try:
+        assert main([str(run), *arguments]) == 2
+    except SystemExit as stopped:
+        assert stopped.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1 and no_file(run)
+
+
+def test_bad_runs_are_refused(tmp_path, capsys, monkeypatch):
+    run = made_run(tmp_path / 'folds' / 'fold-01', CRNN)
+    assert main([str(run.parent), '--format', 'onnx']) == 2
+    assert 'not a run directory (no config.yaml). It holds runs: name one of them, such as' in capsys.readouterr().err
+    svm = made_run(tmp_path / 'svm', ['model.kind=svm', 'data.sample_rate=16000', 'features.sample_rate=16000'])
+    assert main([str(svm), '--format', 'torch-export']) == 2
+    assert 'model.kind svm cannot be exported as a graph' in capsys.readouterr().err
+    monkeypatch.setattr(export, 'find_spec', lambda name: None if name == 'onnxscript' else True)
+    assert main([str(run), '--format', 'onnx']) == 2
+    assert "--format onnx needs onnxscript: pip install -e '.[export]'" in capsys.readouterr().err
+    (run / 'best.safetensors').write_bytes(b'\0' * 20)
+    assert main([str(run), '--format', 'safetensors']) == 2
+    assert 'best.safetensors: damaged' in capsys.readouterr().err
+    assert no_file(run) and no_file(svm)
+
+
+@pytest.mark.slow
+def test_onnx_and_archive_by_the_command(tiny_run, tmp_path, capsys):  # noqa: F811
+    for name, form in (('a.onnx', 'onnx'), ('a.pt2', 'torch-export')):
+        assert main([str(tiny_run.path), '--format', form, '--out', str(tmp_path / name)]) == 0
+        assert 'decisions changed: 0 of' in capsys.readouterr().out
+        parity = json.loads((tmp_path / f'{name}.parity.json').read_text())
+        assert parity['exported_against_eager']['max'] <= 1e-4 and parity['latency_ms']['median'] > 0

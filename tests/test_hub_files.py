@@ -10,7 +10,7 @@ from ser.errors import SerError
 from ser.evaluation.dimension_report import evaluate_run
 from ser.evaluation.origin import origin_of
 from ser.inference.hub_files import CLIPS, KNOWN, body, files_of, readme, without_folders
-from tests.test_dimension_report import FAST, make_run
+from tests.test_dimension_report import FAST, make_run, no_pictures  # noqa: F401
 from tests.tiny_run import tiny_run  # noqa: F401
 
 
@@ -36,7 +36,7 @@ def test_configs_keep_names_and_lose_folders(tiny_run, tmp_path):  # noqa: F811
     assert sent | {'data': None} == config | {'data': None}
 
 
-def test_a_run_that_predicts_dimensions_has_a_readme_too(tmp_path):
+def test_a_run_that_predicts_dimensions_has_a_readme_too(tmp_path, no_pictures):  # noqa: F811
     run = make_run(tmp_path / 'run')
     metrics = evaluate_run(run, FAST)
     text = readme(run, metrics | origin_of(run), 'me/mine', {'config.yaml', 'task.json', 'scatter.png'}, 'mit')

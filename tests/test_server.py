@@ -14,7 +14,7 @@ import pytest
 
 from ser.errors import SerError
 from ser.serving.server import listen, serve, url_of
-from tests.served import StandIn, clip, service
+from tests.served import StandIn, clip, listening, service
 
 BOUNDARY = 'xyz'
 BODY = (b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + clip() + b'\r\n--xyz--\r\n')
@@ -128,3 +128,20 @@ def test_hostile_requests_leave_it_running(start):
             except ConnectionError:
                 pass
     assert post(port)[0] == 200 and process.is_alive()
+
+
+def test_headers_that_never_end_do_not_keep_a_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr('ser.serving.server.PATIENCE_SECONDS', 0.2)
+    with service(tmp_path) as made, listening(made) as address:
+        whole = b'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+        for begun, answers in ((b'', b''), (b'GET / HTTP/1.1\r\nHost: loc', b''), (whole + b'GET', b'HTTP/1.1 200')):
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(begun)
+                said = b''
+                while part := connection.recv(65536):
+                    said += part
+                assert said[:12] == answers
+        # A request that takes longer than that is no idle connection.
+        made.predictor.gate.clear()
+        threading.Timer(0.8, made.predictor.gate.set).start()
+        assert post(address[1])[0] == 200

@@ -30,6 +30,14 @@ def test_a_shard_is_its_clips(tmp_path):
         assert [named for named in find_sources([str(tmp_path / way)]) if not named.fault] == everything, way
 
 
+def test_a_pattern_finds_folders_of_shards_beside_files(tmp_path):
+    make_shards(tmp_path / 'shards', n_speakers=1, emotions=('happy',))
+    (tmp_path / 'notes').mkdir()
+    (tmp_path / 'z.flac').write_bytes(audio_bytes(tone(1)))
+    assert shown(find_sources([str(tmp_path / '*')]), tmp_path) == [
+        'z.flac', *(f'shards/test-00000.tar/test-s01-happy-{number}' for number in range(2))]
+
+
 def test_labels_are_not_needed_and_files_may_stand_beside(tmp_path):
     data = audio_bytes(tone(1))
     write_tar(tmp_path / 'plain.tar', [('a/x.flac', data), ('a/y.FLAC', data)])

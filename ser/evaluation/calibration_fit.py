@@ -66,7 +66,7 @@ def fit_temperature(labels, probabilities):
 def choose_threshold(confidence, correct, risk, least=0.0):
     """The Threshold that names most of N clips while at most the share `risk` of those it names are wrong.
 
-    confidence: calibrated, float64 (N,). correct: bool (N,). risk: in [0, 1), or None for no threshold. least: the
+    confidence: calibrated, float64 (N,). correct: bool (N,). risk: in [0, 1], or None for no threshold. least: the
     lowest confidence there can be, 1 / C. Clips of one confidence are named together, and at least FEWEST_NAMED are.
     The threshold lies midway between the last confidence named and the next below, so that rounding moves no clip.
     """

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation.calibration import CALIBRATION, VALIDATION, Calibration, read_calibration
-from ser.evaluation.calibration_fit import FEWEST_NAMED, TEMPERATURES, choose_threshold, fit_temperature
+from ser.evaluation.calibration import CALIBRATION, UNKNOWN, VALIDATION, Calibration, read_calibration
+from ser.evaluation.calibration_fit import FEWEST_NAMED, TEMPERATURES, Threshold, choose_threshold, fit_temperature
 from ser.evaluation.calibration_metrics import BINS, Confidences, part_facts, reliability_rows, risk_rows
 from ser.evaluation.calibration_plots import plot_reliability, plot_risk
 from ser.evaluation.calibration_words import calibration_line
@@ -63,8 +63,11 @@ def fit(validation, evaluation):
     probabilities, labels = validation.probabilities[order], validation.label_ids[order]
     temperature = fit_temperature(labels, probabilities)
     confidence = Calibration(temperature.value).apply(probabilities).max(axis=1)
-    threshold = choose_threshold(confidence, validation.predicted_ids[order] == labels, evaluation.unknown_risk,
-                                 1 / len(validation.names))
+    if UNKNOWN in validation.names:
+        threshold = Threshold(None, f"a class is called '{UNKNOWN}', and the two could not be told apart")
+    else:
+        threshold = choose_threshold(confidence, validation.predicted_ids[order] == labels, evaluation.unknown_risk,
+                                     1 / len(validation.names))
     return (Calibration(temperature.value, threshold.value, evaluation.unknown_risk),
             {'temperature_note': temperature.note, 'no_threshold': threshold.reason})
 

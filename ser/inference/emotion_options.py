@@ -68,6 +68,9 @@ def _check_format(parser, args):
     if not args.timeline and args.format in ('json', 'audacity', 'vtt'):
         near = ' (the nearest: jsonl)' if args.format == 'json' else ''
         parser.error(f'--format {args.format} goes with --timeline. Without it: table, jsonl, csv{near}')
+    if not args.timeline and not args.format and (args.out or '').lower().endswith('.vtt'):
+        parser.error(f'--out {args.out}: WebVTT goes with --timeline. Add it, or let the name end in .jsonl, .csv or '
+                     '.txt')
     if args.windows and timeline_format(args, False) != 'csv':
         parser.error('--windows goes with --format csv (of json they are a part)')
 

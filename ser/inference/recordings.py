@@ -136,7 +136,9 @@ def _matches(pattern):
     files = [path for path in matches if path.is_file()]
     files = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES] or files
     folders = [] if '**' in Path(pattern).parts else [path for path in matches if path.is_dir()]
-    found = [*map(Named, files), *(named for folder in folders for named in _existing(folder) if not named.fault)]
+    # One that holds shards alone is for `sources` to open.
+    found = [*map(Named, files), *(named for folder in folders for named in _existing(folder)
+                                   if not named.fault or any(folder.glob('*.tar')))]
     return list(dict.fromkeys(found)) or [Named(Path(pattern), 'this pattern matches no audio file')]
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ser.errors import SerError
 from ser.serving.app import build_app
@@ -17,6 +18,8 @@ LOG = logging.getLogger('ser.serving')
 _MOST_CONNECTIONS = 512
 _HEADER_BYTES = 16 << 10
 _IDLE_SECONDS = 5
+PATIENCE_SECONDS = 10.0
+"""How long a connection may take to bring the headers of a request; up to twice that."""
 
 
 def listen(host, port):
@@ -75,10 +78,29 @@ def serve(service, listener, host, token=None, access_log=False):
 def settings(app, limits):
     """The uvicorn.Config of an ASGI application within Limits."""
     return uvicorn.Config(
-        app, http='h11', ws='none', loop='asyncio', lifespan='off', log_config=None, access_log=False,
+        app, http=Connection, ws='none', loop='asyncio', lifespan='off', log_config=None, access_log=False,
         server_header=False, proxy_headers=False, timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=int(limits.timeout_seconds) + 1,
         limit_concurrency=limits.queue + _MOST_CONNECTIONS, h11_max_incomplete_event_size=_HEADER_BYTES)
+
+
+class Connection(H11Protocol):
+    """uvicorn's, which would wait for ever for the rest of a request's headers, until no connection is left."""
+
+    _last = None
+
+    def connection_made(self, transport):
+        """A client has come."""
+        super().connection_made(transport)
+        self.loop.call_later(PATIENCE_SECONDS, self._look)
+
+    def _look(self):
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.cycle is self._last:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._last = self.cycle
+            self.loop.call_later(PATIENCE_SECONDS, self._look)
 
 
 class Server(uvicorn.Server):
