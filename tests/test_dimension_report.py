@@ -70,7 +70,7 @@ def test_everything_is_written_and_agrees(tmp_path):
     assert json.loads((run / 'test_metrics.json').read_text()) == metrics
     assert tuple(metrics) == ('task', 'mean_ccc', 'mean_ccc_interval', 'per_dimension', 'n', 'n_speakers',
                               'interval_method', 'protocol', 'protocol_kind', 'speaker_disjoint', 'synthetic',
-                              'best_epoch', 'covers_new_speakers', 'excludes_chance', 'notes')
+                              'best_epoch', 'covers_new_speakers', 'excludes_chance', 'notes', 'origin')
     assert (metrics['task'], metrics['n'], metrics['n_speakers'], metrics['best_epoch']) == ('dimensions', 120, 6, 2)
     assert metrics['excludes_chance'] and metrics['covers_new_speakers'] and metrics['notes'] == []
     assert metrics['interval_method'].startswith('two-stage bootstrap')

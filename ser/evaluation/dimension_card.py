@@ -4,6 +4,7 @@ import shlex
 
 from ser.evaluation.audit_words import audit_lines
 from ser.evaluation.card import protocol_lines, system_words
+from ser.evaluation.card_words import data_lines, limit_lines, purpose_lines
 from ser.evaluation.dimension_words import TABLE_ALIGN, TABLE_HEADER, fold_words, table_rows, two_digits, with_interval
 from ser.evaluation.gates import gate_files, gate_lines
 from ser.evaluation.summary import score_line
@@ -52,6 +53,7 @@ def model_card(metrics, config, task, run_name):
         'how something is said; it does not know what a person feels.', '',
         '`ser evaluate` recomputes the scores from the files here:', '',
         f'    ser evaluate {shlex.quote(run_name)}', '',
+        *purpose_lines(), *limit_lines(metrics), *data_lines(metrics),
         '## Files', '', *markdown_table(('file', 'holds'), [*FILES, *gate_files(metrics)]), '',
         '![Learning curves](curves.png)',
     ]

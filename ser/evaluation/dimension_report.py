@@ -13,6 +13,7 @@ from ser.evaluation.dimension_words import with_interval
 from ser.evaluation.dimensions import DimensionPredictions
 from ser.evaluation.gates import gates_of
 from ser.evaluation.intervals import excludes
+from ser.evaluation.origin import origin_of
 from ser.evaluation.plots import plot_curves
 from ser.evaluation.reading import read_json
 from ser.evaluation.run_files import read_config, read_history
@@ -69,6 +70,7 @@ def evaluate_run(run, evaluation):
     metrics = score(predictions, facts, evaluation)
     metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
     metrics |= gates_of(run)
+    metrics |= origin_of(run, config)
     dependent = ' (speaker-dependent)' if facts.speaker_disjoint is False else ''
     plot_curves(history, run / 'curves.png', f'Learning curves{dependent}')
     write_scores(run, metrics, predictions, 'Test', model_card(metrics, config, task, run.resolve().name))

@@ -14,6 +14,7 @@ from ser.evaluation.dimension_files import one_task, read_task
 from ser.evaluation.gates import gates_of
 from ser.evaluation.intervals import bootstrap_intervals, chance_level, excludes
 from ser.evaluation.metrics import absent_classes, scores
+from ser.evaluation.origin import origin_of
 from ser.evaluation.plots import plot_class_distribution, plot_confusion, plot_curves, write_confusion_csv
 from ser.evaluation.run_files import check_test_part, read_config, read_facts, read_history, read_names, read_split
 from ser.evaluation.sides import ScoredRun, join_folds, missing_folds, run_predictions
@@ -78,6 +79,7 @@ def evaluate_run(run, evaluation):
     metrics |= {'audit': audit} if (audit := audit_of(run)) else {}
     metrics |= gates_of(run)
     metrics |= calibrate_run(run, names, members, predictions, evaluation)
+    metrics |= origin_of(run, config)
     plot_curves(history, run / 'curves.png', _titled('Learning curves', facts))
     plot_class_distribution(members, names, run / 'class_distribution.png')
     write_scores(run, metrics, names, 'Test', model_card(metrics, config, run.resolve().name))
