@@ -41,11 +41,20 @@ def _body(args):
     if not args.yes:
         if not sys.stdin.isatty():
             raise SerError('nobody is there to be asked whether to send this; add --yes')
-        if input('Send? [y/N] ').strip().lower() not in ('y', 'yes'):
+        if not _agreed():
             print('nothing was sent')
             return DONE
     print(f'sent: {send(upload)}')
     return DONE
+
+
+def _agreed():
+    try:
+        return input('Send? [y/N] ').strip().lower() in ('y', 'yes')
+    except EOFError:
+        # Ctrl-D.
+        print()
+        return False
 
 
 if __name__ == '__main__':

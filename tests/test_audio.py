@@ -94,6 +94,13 @@ def test_too_long_and_too_wide():
     assert refusal(clip(seconds=3.0, suffix='mp3'), limits=short)[0] == 413
 
 
+def test_no_more_is_read_than_is_wanted():
+    upload, whole = Upload('a.flac', io.BytesIO(clip(2, 40.0, 'flac'))), read(clip(2, 40.0, 'flac'))[1]
+    for most in (5000, len(whole), 10 * len(whole)):
+        found = read_samples(upload, 16000, LIMITS, time.monotonic() + 60, most)
+        np.testing.assert_array_equal(found, whole[:most])
+
+
 def test_late_decoding_is_given_up():
     assert refusal(clip(), deadline=time.monotonic() - 1)[0] == 504
 

@@ -84,6 +84,12 @@ def test_several_runs_other_tests_and_seeds(runs, tmp_path):
     assert len(page.titles) == len(set(page.titles))
 
 
+def test_runs_that_differ_in_signs_alone_have_sections_of_their_own(tmp_path):
+    page = read([make_run(tmp_path / name) for name in ('a', 'run b', 'run-b')])
+    ids = [given['id'] for _, given in page.tags if 'id' in given]
+    assert len(ids) == len(set(ids)) and 'Classes: run-b (2)' in page.titles
+
+
 def test_the_option_of_the_command(runs, tmp_path, capsys):
     assert main([*map(str, runs), '--page', str(tmp_path / 'page.html'), '--json', str(tmp_path / 'facts.json')]) == 0
     assert (tmp_path / 'page.html').read_text() == comparison_page(runs, json.loads(

@@ -29,11 +29,22 @@ def test_files_are_known_ones_and_clips_only_where_they_are_asked_for(tiny_run):
 def test_configs_keep_names_and_lose_folders(tiny_run, tmp_path):  # noqa: F811
     run = shutil.copytree(tiny_run.path, tmp_path / 'run')
     config = yaml.safe_load((run / 'config.yaml').read_text())
-    config['data']['shards'] = ['a=/mnt/my disk/a b', '~/b', 'data/c', r'C:\\d e\\f']
+    config['data']['shards'] = ['a=/mnt/my disk/a b', '~/b', 'data/c', r'C:\\d e\\f', '../of me/g']
     (run / 'config.yaml').write_text(yaml.safe_dump(config))
     sent = yaml.safe_load(files_of(run, 'me/mine')['config.yaml'])
-    assert sent['data']['shards'] == ['a=a b', 'b', 'data/c', 'f']
+    assert sent['data']['shards'] == ['a=a b', 'b', 'data/c', 'f', 'g']
     assert sent | {'data': None} == config | {'data': None}
+
+
+def test_speakers_that_a_config_names_go_along_only_when_clips_do(tiny_run, tmp_path):  # noqa: F811
+    run = shutil.copytree(tiny_run.path, tmp_path / 'run')
+    config = yaml.safe_load((run / 'config.yaml').read_text())
+    config['protocol'] = {'kind': 'speaker-kfold', 'folds': 2, 'groups': [['anna'], ['berta']]}
+    (run / 'config.yaml').write_text(yaml.safe_dump(config))
+    sent = yaml.safe_load(files_of(run, 'me/mine')['config.yaml'])
+    assert sent['protocol'] == {'kind': 'speaker-kfold', 'folds': 2, 'groups': []}
+    whole = files_of(run, 'me/mine', with_predictions=True)['config.yaml']
+    assert yaml.safe_load(whole)['protocol'] == config['protocol']
 
 
 def test_a_run_that_predicts_dimensions_has_a_readme_too(tmp_path, no_pictures):  # noqa: F811

@@ -145,9 +145,11 @@ def test_private_is_private(server, run, tmp_path, capsys, monkeypatch):
 
 def test_it_asks_before_it_sends(server, run, capsys, monkeypatch):
     refused(capsys, push([str(run), NAME]), 'nobody is there to be asked', 'add --yes')
-    monkeypatch.setattr(sys, 'stdin', type('Terminal', (io.StringIO,), {'isatty': lambda self: True})('n\n'))
-    assert push([str(run), NAME]) == 0
-    assert 'nothing was sent' in capsys.readouterr().out and not server.repositories
+    # No, and Ctrl-D.
+    for answer in ('n\n', ''):
+        monkeypatch.setattr(sys, 'stdin', type('Terminal', (io.StringIO,), {'isatty': lambda self: True})(answer))
+        assert push([str(run), NAME]) == 0
+        assert 'nothing was sent' in capsys.readouterr().out and not server.repositories
     monkeypatch.setattr(sys, 'stdin', type('Terminal', (io.StringIO,), {'isatty': lambda self: True})('y\n'))
     assert push([str(run), NAME]) == 0 and NAME in server.repositories
 

@@ -14,7 +14,9 @@ def test_the_defaults_are_within_bounds():
 @pytest.mark.parametrize('given, message', [
     ({'max_bytes': 5}, '--max-bytes 5: at least 1024'), ({'max_seconds': float('nan')}, '--max-seconds nan: at least'),
     ({'max_seconds': 1e9}, 'at most 3600'), ({'queue': 0}, '--queue 0: at least 1'),
-    ({'timeout_seconds': 0}, '--timeout 0'), ({'max_batch': 0}, '--batch 0'), ({'max_wait_ms': -1}, '--wait-ms -1')])
+    ({'timeout_seconds': 0}, '--timeout 0'), ({'max_batch': 0}, '--batch 0'), ({'max_wait_ms': -1}, '--wait-ms -1'),
+    ({'timeout_seconds': float('inf')}, '--timeout inf: at most 86400'),
+    ({'max_wait_ms': float('inf')}, '--wait-ms inf: at most 60000')])
 def test_bounds_that_allow_nothing_are_refused(given, message):
     with pytest.raises(SerError, match=message):
         Limits(**given).check()

@@ -10,6 +10,8 @@ from ser.errors import SerError
 from ser.evaluation.predictions import read_csv
 from ser.evaluation.repeats import pool_seeds
 from ser.evaluation.report import pool_folds
+from ser.reports.contents import read_contents
+from ser.reports.group_sections import _all
 from ser.reports.page import PAGE, page_path, run_page
 from ser.reports.ranking import rankings
 from tests.page_reading import Page, cells, check_against_files
@@ -159,6 +161,9 @@ def test_folds_and_seeds_have_their_tables(tmp_path):
     seeds, missing = read(tmp_path)
     assert seeds.titles[3] == 'Seeds' and check_against_files(seeds, tmp_path) > 40
     assert 'the mean of the probabilities of 2 seeds' in seeds.text
+    # Speakers, groups and their tick are of predictions.csv, which is the mean of the seeds.
+    contents = read_contents(tmp_path)
+    assert _all(contents) == contents.metrics['ensemble']['ua'] != contents.metrics['ua']
     assert any(line.startswith('Learning curves: Each run inside') for line in missing)
 
 

@@ -3,10 +3,13 @@
 import json
 import shutil
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
 from ser.report import main
+from ser.reports.clip_sections import clips_section
+from ser.reports.exemplars import Exemplar
 from ser.reports.robustness import SHEET, Row
 from tests.page_reading import Page, check_against_files
 from tests.page_runs import scored
@@ -53,6 +56,24 @@ def test_a_sheet_that_is_there_is_shown(run, tmp_path):
     assert page.of('robustness.json')['rows/1/ua'] == ['0.125'] and 'a <note>' in page.text
     assert '8 of 16 test clips were drawn' in page.text and 'None were asked for' in page.text
     assert check_against_files(page, copy) > 60 and not [tag for tag, _ in page.tags if tag == 'audio']
+
+
+def test_a_sheet_of_another_test_is_not_shown(run, tmp_path):
+    copy = tmp_path / 'run'
+    shutil.copytree(run, copy)
+    metrics = json.loads((copy / 'test_metrics.json').read_text())
+    row = Row('clean', 'clean', metrics['ua'] + 0.01, (0.1, 0.9), metrics['wa'], 16)
+    (copy / SHEET).write_text(json.dumps({'facts': {'clips': 16, 'test_clips': 16}, 'rows': [asdict(row)]}))
+    assert main([str(copy), '--clips', '0']) == 0
+    page = Page((copy / 'report.html').read_text().removeprefix('<!doctype html>\n'))
+    assert not page.of('robustness.json') and 'robustness.json is of another test than test_metrics.json' in page.text
+
+
+def test_a_clip_that_is_cut_off_for_listening_is_said_to_be():
+    long, short = (Exemplar('key', None, 'happy', 'happy', 0.9, 0.9, 'clearest', 'data:audio/ogg;base64,', {}, seconds)
+                   for seconds in (12.5, 10.0))
+    of = clips_section(SimpleNamespace(calibration=None), (long, short)).render()
+    assert of.count('the first 10 s here') == 1 and '12.50 s (the first 10 s here)' in of
 
 
 def test_refusals_are_one_line(run, tmp_path, capsys):

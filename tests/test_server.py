@@ -130,6 +130,28 @@ def test_hostile_requests_leave_it_running(start):
     assert post(port)[0] == 200 and process.is_alive()
 
 
+def test_who_never_reads_does_not_keep_a_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr('ser.serving.server.PATIENCE_SECONDS', 0.2)
+    with service(tmp_path) as made, listening(made) as address, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(address)
+        asked = 1500
+        connection.sendall(b'GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n' * asked)
+        answered, started = -1, time.monotonic()
+        while made.metrics.requests['/openapi.json', 200] > answered or not answered:
+            assert time.monotonic() - started < 20
+            answered = made.metrics.requests['/openapi.json', 200]
+            time.sleep(1.5)
+        # What the system holds is still read, and then there is nobody: what was left has been forgotten.
+        said = b''
+        with contextlib.suppress(ConnectionResetError):
+            while part := connection.recv(1 << 20):
+                said += part
+        assert said.count(b'HTTP/1.1 200') <= answered < asked
+        assert made.metrics.requests['/openapi.json', 200] == answered
+
+
 def test_headers_that_never_end_do_not_keep_a_connection(tmp_path, monkeypatch):
     monkeypatch.setattr('ser.serving.server.PATIENCE_SECONDS', 0.2)
     with service(tmp_path) as made, listening(made) as address:

@@ -47,7 +47,7 @@ def files_of(run, repository, with_predictions=False, licence='other'):
                        f'ser.train --resume {run}')
     metrics = read_json(run / 'test_metrics.json', dict)
     metrics = metrics if 'origin' in metrics else metrics | origin_of(run)
-    shared = {'config.yaml': _config(run), 'test_metrics.json': _json(metrics), 'data.json': _json(_data(run))}
+    shared = {'config.yaml': _config(run, with_predictions), 'test_metrics.json': _json(metrics), 'data.json': _json(_data(run))}
     wanted = [*NEEDED, *FACTS, *PICTURES, *(CLIPS if with_predictions else ())]
     files = {}
     for name in wanted:
@@ -82,9 +82,13 @@ def without_folders(value):
     return _FOLDERS.sub(r'\1', value) if isinstance(value, str) else value
 
 
-def _config(run):
+def _config(run, with_speakers):
     """config.yaml without folders: shards and the like are named, where they lie is nobody's business."""
-    return yaml.safe_dump(_named_only(read_config(run)), sort_keys=False, allow_unicode=True).encode()
+    config = _named_only(read_config(run))
+    if not with_speakers and (config.get('protocol') or {}).get('groups'):
+        # Names of the speakers of each fold.
+        config['protocol']['groups'] = []
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
 
 
 def _named_only(value):
@@ -97,7 +101,7 @@ def _named_only(value):
     # A whole path, whatever characters it has; a set's name may stand before it.
     head, equals, tail = value.rpartition('=')
     path = PureWindowsPath(tail)
-    if not (PurePosixPath(tail).is_absolute() or path.is_absolute() or tail.startswith('~')):
+    if not (PurePosixPath(tail).is_absolute() or path.is_absolute() or tail.startswith('~') or '..' in path.parts):
         return value
     return f'{head}{equals}{path.name or "folder"}'
 

@@ -3,6 +3,7 @@
 from ser.evaluation.tables import percent
 from ser.reports.charts import interval, picture
 from ser.reports.html import Section, Value, element, paragraph, pointer, table
+from ser.reports.score_sections import SCORES
 
 _KINDS = {'hardest': ('Hardest', 'the lowest probabilities of the label'),
           'confused': ('Most confused', 'the surest clip of each of the most frequent confusions'),
@@ -17,10 +18,15 @@ def robustness_section(contents):
         where = f'ser report {contents.path} --robustness makes it' if contents.kind == 'run' and \
             not contents.of_dimensions else 'It is made of single runs that tell classes apart'
         return Section(title, missing=f'No sheet: nobody has scored this under noise yet. {where}.')
-    from ser.reports.robustness import SHEET, read_sheet
+    from ser.reports.robustness import SAME_SCORE, SHEET, read_sheet
 
     sheet = read_sheet(contents.path)
-    clean, rows = sheet.rows[0].ua, []
+    clean, facts, rows = sheet.rows[0].ua, sheet.facts, []
+    whole = facts.get('clips') == facts.get('test_clips')
+    if whole and not facts.get('changed_decisions') and abs(clean - contents.metrics['ua']) > SAME_SCORE:
+        return Section(title, missing=f'{SHEET} is of another test than {SCORES} (UA {percent(clean)} of the clips as '
+                                      f"they are, {percent(contents.metrics['ua'])} there). Make it anew: ser report "
+                                      f'{contents.path} --robustness.')
     for place, row in enumerate(sheet.rows):
         way = ('rows', place)
         low, high = row.ua_interval
@@ -29,8 +35,7 @@ def robustness_section(contents):
                      f'{100 * (row.ua - clean):+.1f}' if place else '', Value(percent(row.wa), row.wa,
                                                                              pointer(SHEET, *way, 'wa')),
                      Value(f'{row.n:,}', row.n, pointer(SHEET, *way, 'n')), row.note))
-    facts = sheet.facts
-    part = '' if facts.get('clips') == facts.get('test_clips') else \
+    part = '' if whole else \
         f" {facts.get('clips')} of {facts.get('test_clips')} test clips were drawn by key."
     left = facts.get('left_out')
     return Section(title, (
@@ -68,4 +73,11 @@ def _clip(one):
     views = [element('figure', picture(f'{name} of {one.key}', source), element('figcaption', name))
              for name, source in dict(one.views).items()]
     return element('article', paragraph(*said), sound, element('div', *views, class_='views') if views else None,
-                   paragraph(one.key, speaker, f', {one.seconds:.2f} s', class_='note'), class_='clip')
+                   paragraph(one.key, speaker, f', {one.seconds:.2f} s{_cut(one)}', class_='note'), class_='clip')
+
+
+def _cut(one):
+    """What is said of a clip that is longer than what can be heard of it."""
+    from ser.reports.exemplars import MOST_SECONDS
+
+    return f' (the first {MOST_SECONDS:g} s here)' if one.seconds > MOST_SECONDS else ''

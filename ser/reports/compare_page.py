@@ -9,7 +9,7 @@ from ser.evaluation.summary import audience
 from ser.evaluation.tables import mean_of, percent
 from ser.reports.charts import interval
 from ser.reports.compare_sections import answers_section, calibration_section, class_section, confusion_section
-from ser.reports.html import Section, Value, document, element, listed, paragraph, pointer, table, together
+from ser.reports.html import Section, Value, anchor, document, element, listed, paragraph, pointer, table, together
 from ser.reports.page import style
 
 FACTS = 'comparison'
@@ -50,11 +50,12 @@ def comparison_page(paths, facts=None):
 
 
 def _told_apart(sections):
-    """Sections with distinct titles: two runs may be called alike."""
+    """Sections whose titles have distinct anchors: two runs may be called alike, but for their signs."""
     seen = {}
     for one in sections:
-        seen[one.title] = seen.get(one.title, 0) + 1
-        yield one if seen[one.title] == 1 else replace(one, title=f'{one.title} ({seen[one.title]})')
+        place = anchor(one.title)
+        seen[place] = seen.get(place, 0) + 1
+        yield one if seen[place] == 1 else replace(one, title=f'{one.title} ({seen[place]})')
 
 
 def _verdict_section(facts):

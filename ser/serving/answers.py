@@ -116,7 +116,7 @@ class Health(Answer):
 class LimitFacts(Answer):
     """What one request may bring."""
 
-    max_bytes: int = Field(description='Bytes of a request', examples=[67108864])
+    max_bytes: int = Field(description='Bytes of a file', examples=[67108864])
     max_seconds: Seconds = Field(description='Seconds of a recording', examples=[600.0])
 
 

@@ -1,6 +1,8 @@
 """From an uploaded file to int16 samples: its header is not believed, and memory follows what is really there."""
 
+import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,21 +58,25 @@ def read_header(upload, limits):
     return header
 
 
-def read_samples(upload, sample_rate, limits, deadline):
+def read_samples(upload, sample_rate, limits, deadline, most=math.inf):
     """int16 (n,) mono samples of an Upload at `sample_rate` Hz, those that `ser predict` reads of the same file.
 
-    deadline: of time.monotonic. Raises Refusal for audio that is damaged, cut short, not finite or late.
+    deadline: of time.monotonic. most: samples after which the rest of the file is not read.
+    Raises Refusal for audio that is damaged, cut short, not finite or late.
     """
-    parts = []
+    parts, read = [], 0
     try:
-        with upload.opened() as file:
-            for part in blocks(file, sample_rate, limits.max_seconds):
+        with upload.opened() as file, closing(blocks(file, sample_rate, limits.max_seconds)) as read_blocks:
+            for part in read_blocks:
                 parts.append(part)
+                read += len(part)
                 if time.monotonic() > deadline:
                     raise late(limits)
+                if read >= most:
+                    break
     except BadRecording as bad:
         raise unusable(upload, bad) from None
-    return np.concatenate(parts)
+    return np.concatenate(parts)[:None if most == math.inf else most]
 
 
 def unusable(upload, bad):

@@ -10,8 +10,8 @@ from ser.serving.limits import is_loopback
 from ser.serving.refusal import Refusal
 
 LOG = logging.getLogger('ser.serving')
-OPEN = ('/', '/health')
-"""Answered without a token, as is what lies under STATIC: the page asks for the token and shows nothing else."""
+OPEN = ('/', '/health', '/openapi.json')
+"""Answered without a token, as is what lies under STATIC: the page asks for the token, and its link to the schema carries none."""
 STATIC = '/static/'
 HEADERS = {
     'content-security-policy': "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "

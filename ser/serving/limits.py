@@ -13,7 +13,7 @@ class Limits:
     """Bounds of the server; each is an option of `ser serve`."""
 
     max_bytes: int = 64 << 20
-    """Of a request's body, counted as it arrives."""
+    """Of a file. A body is counted as it arrives and may have a little more, for the form around the file."""
     max_seconds: float = 600.0
     """Of a recording."""
     queue: int = 128
@@ -39,6 +39,10 @@ class Limits:
             # Written so that NaN is refused too.
             if not given >= least:
                 raise SerError(f'{option} {given:g}: at least {least:g} is wanted')
+        # The system's clocks take no infinite time.
+        for option, given, most in (('--timeout', self.timeout_seconds, 86400), ('--wait-ms', self.max_wait_ms, 60000)):
+            if given > most:
+                raise SerError(f'{option} {given:g}: at most {most} is allowed')
         if not self.max_seconds <= 3600:
             raise SerError(f'--max-seconds {self.max_seconds:g}: at most 3600 is allowed, which is what is decoded of '
                            'any file')

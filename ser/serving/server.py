@@ -19,7 +19,7 @@ _MOST_CONNECTIONS = 512
 _HEADER_BYTES = 16 << 10
 _IDLE_SECONDS = 5
 PATIENCE_SECONDS = 10.0
-"""How long a connection may take to bring the headers of a request; up to twice that."""
+"""How long a connection may take to bring the headers of a request, or to take any more of an answer; up to twice that."""
 
 
 def listen(host, port):
@@ -85,9 +85,10 @@ def settings(app, limits):
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which would wait for ever for the rest of a request's headers, until no connection is left."""
+    """uvicorn's, which would wait for ever for the rest of a request's headers, and for who does not read its answer,
+    until no connection is left."""
 
-    _last = None
+    _last, _left = None, 0
 
     def connection_made(self, transport):
         """A client has come."""
@@ -95,11 +96,15 @@ class Connection(H11Protocol):
         self.loop.call_later(PATIENCE_SECONDS, self._look)
 
     def _look(self):
-        idle = self.cycle is None or self.cycle.response_complete
+        idle, left = self.cycle is None or self.cycle.response_complete, self.transport.get_write_buffer_size()
+        if left and left == self._left:
+            # Nobody takes the answer: closing would wait until somebody does.
+            self.transport.abort()
+            return
         if idle and self.cycle is self._last:
             self.transport.close()
-        elif not self.transport.is_closing():
-            self._last = self.cycle
+        if left or not self.transport.is_closing():
+            self._last, self._left = self.cycle, left
             self.loop.call_later(PATIENCE_SECONDS, self._look)
 
 

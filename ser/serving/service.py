@@ -1,6 +1,7 @@
 """The work behind the routes: decoding in threads, batches on the model thread, pictures; bounded and cancellable."""
 
 import asyncio
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -145,11 +146,11 @@ class Service:
         await self._in_thread(read_header, upload, self.limits)
         rate, most = self.predictor.sample_rate, self.predictor.config.data.max_seconds
         async with self._long:
-            samples = await self._samples(upload)
             first = int(start * rate)
+            samples = await self._samples(upload, first + longest(most, rate))
             if first >= len(samples):
                 raise Refusal(422, f'start is {start:g} s; {upload.name} ends at {len(samples) / rate:.2f} s')
-            clip = samples[first:first + longest(most, rate)].copy()
+            clip = samples[first:].copy()
             del samples
             found = await asyncio.wrap_future(self.batcher.call(lambda: self._explain(clip)))
             front_end = self._explainer[0].front_end
@@ -168,9 +169,9 @@ class Service:
         model, head, waveform = self._explainer
         return explain(model, head, clip, waveform)
 
-    async def _samples(self, upload):
+    async def _samples(self, upload, most=math.inf):
         deadline = time.monotonic() + self.limits.timeout_seconds
-        return await self._in_thread(read_samples, upload, self.predictor.sample_rate, self.limits, deadline)
+        return await self._in_thread(read_samples, upload, self.predictor.sample_rate, self.limits, deadline, most)
 
     async def _in_thread(self, function, *arguments):
         # Where the request is cancelled, what has not begun is never begun.

@@ -7,7 +7,6 @@ const TOKEN_WORDS = 'Whoever started the server chose it, with --token or SER_TO
 // How often a busy server is asked again before a person is, and how long a wait may be for that.
 const BUSY_TRIES = 4;
 const LONGEST_WAIT = 30;
-const FORM_BYTES = 1024;
 
 /** title: what happened. sentence: why, and what to do. retryAfter: seconds, where the server asks for patience. */
 export class Failure extends Error {
@@ -57,7 +56,7 @@ function pause(seconds, signal) {
 
 /** Throw the Failure of a File that need not be sent: the server would refuse it, or the browser cannot read it. */
 export async function check(file, limits) {
-  if (limits && file.size > largest(limits)) {
+  if (limits && file.size > limits.max_bytes) {
     const [here, most] = [size(file.size), size(limits.max_bytes)];
     throw new Failure('Too large', `The file has ${here}; this server takes up to ${most}. Save it as FLAC or MP3.`);
   }
@@ -67,11 +66,6 @@ export async function check(file, limits) {
     throw new Failure('The file cannot be read', 'Is it a folder? Or it was moved or deleted since it was chosen.');
   }
   if (!file.size) throw new Failure('Empty file', 'It holds no bytes, so there is nothing to analyse.');
-}
-
-/** The most bytes that a file may have: what the form around it takes counts too. */
-export function largest(limits) {
-  return limits.max_bytes - FORM_BYTES;
 }
 
 async function ask(route, request = () => ({})) {

@@ -1,6 +1,6 @@
 /** The microphone: permission, level, time, and a WAV file at the end. */
 
-import { Failure, largest } from './api.js';
+import { Failure } from './api.js';
 import { announce, byId, clock, duration } from './dom.js';
 import { HEADER_BYTES, wavFile } from './wav.js';
 
@@ -79,7 +79,7 @@ function chunksOf(context, stream, limits) {
 
 function longestSeconds(sampleRate, limits) {
   if (!limits) return LONGEST_SECONDS;
-  return Math.min(LONGEST_SECONDS, limits.max_seconds, (largest(limits) - HEADER_BYTES) / (2 * sampleRate));
+  return Math.min(LONGEST_SECONDS, limits.max_seconds, (limits.max_bytes - HEADER_BYTES) / (2 * sampleRate));
 }
 
 function show(longest) {
