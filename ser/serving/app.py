@@ -32,7 +32,7 @@ Send one audio file (WAV, FLAC, OGG or MP3, any sample rate and number of channe
     curl -F file=@clip.wav http://127.0.0.1:8000/predict
 
 Every refusal is JSON with one sentence, `error`. A server that was started with a token wants the
-header `Authorization: Bearer TOKEN` everywhere but on `/`, `/static/` and `/health`. Status 403
+header `Authorization: Bearer TOKEN` everywhere but on `/`, `/static/`, `/health` and this schema. Status 403
 is for pages of other sites."""
 _FORM = {'requestBody': {'required': True, 'content': {'multipart/form-data': {'schema': {
     'type': 'object', 'required': [FIELD], 'properties': {

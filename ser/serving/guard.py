@@ -11,7 +11,7 @@ from ser.serving.refusal import Refusal
 
 LOG = logging.getLogger('ser.serving')
 OPEN = ('/', '/health', '/openapi.json')
-"""Answered without a token, as is what lies under STATIC: the page asks for the token, and its link to the schema carries none."""
+"""Answered without a token, as is what lies under STATIC: the page asks for it, and its link to the schema has none."""
 STATIC = '/static/'
 HEADERS = {
     'content-security-policy': "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
