@@ -143,13 +143,12 @@ def test_who_never_reads_does_not_keep_a_connection(tmp_path, monkeypatch):
             assert time.monotonic() - started < 20
             answered = made.metrics.requests['/openapi.json', 200]
             time.sleep(1.5)
-        # What the system holds is still read, and then there is nobody: what was left has been forgotten.
-        said = b''
+        # What the system holds may still be read, and then there is nobody: what was left has been forgotten.
+        until = time.monotonic() + 5
         with contextlib.suppress(ConnectionResetError):
-            while part := connection.recv(1 << 20):
-                said += part
-        assert said.count(b'HTTP/1.1 200') <= answered < asked
-        assert made.metrics.requests['/openapi.json', 200] == answered
+            while connection.recv(1 << 20):
+                assert time.monotonic() < until, 'it is still being answered'
+        assert made.metrics.requests['/openapi.json', 200] == answered < asked
 
 
 def test_headers_that_never_end_do_not_keep_a_connection(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Clips to compare an exported file with its run on: the run's own test part, those that were named, or synthetic."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _tested(run, config, names):
     try:
         index = build_index(config.data)
         members = read_split(run, STRATA if config.task.kind == 'dimensions' else names)
-        if index.digest != read_json(run / 'data.json', dict).get('digest'):
+        if index.digest != read_json(Path(run) / 'data.json', dict).get('digest'):
             return []
     except SerError:
         return []

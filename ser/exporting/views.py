@@ -1,7 +1,5 @@
 """A run's own front ends on engines that trace: matrix products in place of FFTs, nothing read out of a batch."""
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,14 +8,52 @@ from ser.exporting.constant_q import OctaveCqt
 from ser.exporting.spectrum import MatrixBanks
 from ser.exporting.waveform import TraceableWaveform
 from ser.features.frontend import FrontEnd
-from ser.features.sequences import standardised
+from ser.features.level import decibels, valid_frames
+from ser.features.sequences import SequenceFrontEnd, mean_level, standardised
+
+
+def steady_decibels(power, valid, floor_db):
+    """`decibels` whose floor is one number, whichever way a runtime rounds its logarithm.
+
+    Images and rows are scaled by how much they vary: of silence, rounding would be all that does.
+    """
+    return decibels(power, valid, floor_db - 1.0).clamp(min=floor_db)
+
+
+class SteadyFrontEnd(FrontEnd):
+    """FrontEnd with `steady_decibels`."""
+
+    def _values(self, power, valid):
+        values = {name: steady_decibels(value, valid[name], self.floor_db) for name, value in power.items()}
+        if self.mfcc is not None:
+            values['mfcc'] = self.mfcc(values['mel'])
+        return values
+
+
+class SteadySequences(SequenceFrontEnd):
+    """SequenceFrontEnd with `steady_decibels`."""
+
+    def levels(self, power, frames):
+        """As SequenceFrontEnd.levels."""
+        values = {}
+        for name, value in power.items():
+            if name == 'chroma' and self.chroma_power:
+                values[name] = value
+                continue
+            valid = valid_frames(frames, value.shape[-1])
+            values[name] = steady_decibels(value, valid, self.floor_db)
+            if self.sequence.reference == 'mean':
+                values[name] = values[name] - mean_level(values[name], valid)
+        if self.mfcc is not None:
+            values['mfcc'] = self.mfcc(values['mel'])
+        return {name: values[name] for name in self.wanted}
 
 
 class ImageViews(nn.Module):
     """FrontEnd's images, by FrontEnd's own steps."""
 
     def __init__(self, front_end):
-        """front_end: FrontEnd with traceable engines (see `traceable_views`)."""
+        """front_end: SteadyFrontEnd with traceable engines (see `traceable_views`)."""
         super().__init__()
         self.front_end = front_end
 
@@ -34,7 +70,7 @@ class SequenceViews(nn.Module):
     """SequenceFrontEnd's sequences and waveforms, by its own steps."""
 
     def __init__(self, front_end):
-        """front_end: SequenceFrontEnd with traceable engines (see `traceable_views`)."""
+        """front_end: SteadySequences with traceable engines (see `traceable_views`)."""
         super().__init__()
         self.front_end = front_end
 
@@ -74,16 +110,37 @@ class MatrixImager(nn.Module):
         return (images.expand(-1, self.inner.channels, -1, -1) - mean) / std
 
 
+class SteadyMfcc(nn.Module):
+    """Mfcc whose coefficients of unchanging decibels do not change either, whichever way a runtime rounds."""
+
+    def __init__(self, mfcc):
+        """mfcc: features.cepstrum.Mfcc."""
+        super().__init__()
+        self.inner = mfcc
+
+    def forward(self, mel_db):
+        """As Mfcc.forward."""
+        first = mel_db[..., :1]
+        return self.inner(mel_db - first) + self.inner(first)
+
+
 def traceable_views(config, model):
     """ImageViews or SequenceViews of a run (training.rebuild.load_run), whose filters are those it has learned."""
-    front, features = copy.deepcopy(model.front_end), config.features
-    front.waveform = TraceableWaveform(features, config.data.sample_rate)
+    theirs, features, rate = model.front_end, config.features, config.data.sample_rate
+    images = isinstance(theirs, FrontEnd)
+    if images:
+        front = SteadyFrontEnd(features, config.augment, theirs.views, rate)
+    else:
+        front = SteadySequences(features, config.augment, theirs.wanted, rate, theirs.audio)
+    front.waveform = TraceableWaveform(features, rate)
     if front.banks is not None:
-        front.banks = MatrixBanks(features, front.banks.banks, _learned(model, 'mel', front.banks))
-    if not isinstance(front, FrontEnd):
+        front.banks = MatrixBanks(features, front.banks.banks, _learned(model, 'mel', theirs.banks))
+    if front.mfcc is not None:
+        front.mfcc = SteadyMfcc(front.mfcc)
+    if not images:
         return SequenceViews(front)
     if front.cqt is not None:
-        front.cqt = OctaveCqt(features.cqt, features.sample_rate, _learned(model, 'cqt', front.cqt))
+        front.cqt = OctaveCqt(features.cqt, features.sample_rate, _learned(model, 'cqt', theirs.cqt))
     rows = {'cqt': features.cqt.bins, 'mel': features.mel.bins, 'mfcc': features.mfcc.coefficients,
             'chroma': features.chroma.bins}
     front.imagers = nn.ModuleDict({name: MatrixImager(imager, rows[name]) for name, imager in front.imagers.items()})

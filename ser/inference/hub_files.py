@@ -47,7 +47,8 @@ def files_of(run, repository, with_predictions=False, licence='other'):
                        f'ser.train --resume {run}')
     metrics = read_json(run / 'test_metrics.json', dict)
     metrics = metrics if 'origin' in metrics else metrics | origin_of(run)
-    shared = {'config.yaml': _config(run, with_predictions), 'test_metrics.json': _json(metrics), 'data.json': _json(_data(run))}
+    shared = {'config.yaml': _config(run, with_predictions), 'test_metrics.json': _json(metrics),
+              'data.json': _json(_data(run))}
     wanted = [*NEEDED, *FACTS, *PICTURES, *(CLIPS if with_predictions else ())]
     files = {}
     for name in wanted:

@@ -55,7 +55,7 @@ def _written(value, contents):
 
 
 def _all(contents):
-    """The score of all clips that predictions.csv gives: of several seeds that of their mean, not the mean of theirs."""
+    """The score of all clips that predictions.csv gives: of seeds that of their mean, not the mean of theirs."""
     metrics = (contents.metrics.get('ensemble') if contents.kind == 'seeds' else None) or contents.metrics
     return metrics['mean_ccc' if contents.of_dimensions else 'ua']
 
@@ -97,7 +97,8 @@ def group_section(contents, facts):
               for name, groups, values in grouped if groups]
     said = f"All test clips: {', '.join(single)}." if single else None
     without = f"Not known of these clips, or too few to be divided: {', '.join(absent)}." if absent else None
-    return Section(title, (paragraph(said) if said else None, paragraph(_caution(grouped, contents), _of_mean(contents)), *tables,
+    return Section(title, (paragraph(said) if said else None,
+                           paragraph(_caution(grouped, contents), _of_mean(contents)), *tables,
                            paragraph(without) if without else None,
                            paragraph(f'{facts.problem}.') if facts.problem else None))
 

@@ -19,7 +19,7 @@ _MOST_CONNECTIONS = 512
 _HEADER_BYTES = 16 << 10
 _IDLE_SECONDS = 5
 PATIENCE_SECONDS = 10.0
-"""How long a connection may take to bring the headers of a request, or to take any more of an answer; up to twice that."""
+"""How long a connection may take to bring the headers of a request, or to take more of an answer; up to twice that."""
 
 
 def listen(host, port):
