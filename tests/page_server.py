@@ -36,6 +36,7 @@ class Stand:
         self.best = 'angry'
         self.confidence = 0.62
         self.attention = True
+        self.views = ('cqt', 'mel')
         self.token = None
         # Requests of POST answered by a status of their own, in turn: (status, sentence, headers).
         self.refusals = []
@@ -166,7 +167,7 @@ def explanation(stand, name, samples, rate):
     grey = (255 * grey / max(grey.max(), 1e-6)).astype(np.uint8)
     loud = (grey.astype(float) ** 2 / 255).astype(np.uint8)
     overlay = np.stack([np.full_like(grey, 255), np.full_like(grey, 170), np.zeros_like(grey), loud], axis=-1)
-    views = [{'name': view, 'png': data_uri(grey), 'saliency': data_uri(overlay)} for view in ('cqt', 'mel')]
+    views = [{'name': view, 'png': data_uri(grey), 'saliency': data_uri(overlay)} for view in stand.views]
     seconds = len(samples) / rate
     weights = np.array([np.abs(part).mean() for part in np.array_split(samples, 48)])
     attention = {'start': 0.0, 'end': seconds, 'weights': (weights / max(weights.sum(), 1e-9)).tolist()}

@@ -177,3 +177,15 @@ def test_closing_finishes_the_batch_at_hand_and_fails_the_rest(model, make):
             future.result(5)
     with pytest.raises(Stopped):
         batcher.submit(clips(1))
+
+
+def test_a_model_that_loses_a_row_fails_the_request_and_not_the_thread(make):
+    rows = [np.ones((1, 2))]
+    broken = Batcher(lambda given: rows[0][:len(rows)] if len(rows) > 1 else rows[0][:0], max_batch=1)
+    try:
+        with pytest.raises(RuntimeError, match='0 answers to 1 clips'):
+            broken.submit(clips(1)).result(5)
+        rows.append(None)
+        assert broken.submit(clips(1)).result(5).shape == (1, 2)
+    finally:
+        broken.close()

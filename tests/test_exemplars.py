@@ -33,6 +33,10 @@ def test_who_is_chosen_by_hand():
     assert choose(said, said.probabilities, 2) == [
         ('hardest', 4), ('hardest', 2), ('confused', 3), ('clearest', 7), ('clearest', 0)]
     assert [place for kind, place in choose(said, said.probabilities, 9) if kind == 'clearest'] == [7, 0, 5, 6, 1]
+    # A right answer that is hardly likely takes no wrong one's place.
+    near = Predictions.from_probabilities(['k0', 'k1'], [None] * 2, [0, 0], [[.4, .3, .3], [.45, .55, 0]],
+                                          ('a', 'b', 'c'))
+    assert choose(near, near.probabilities, 1) == [('hardest', 1), ('clearest', 0)]
     right = Predictions.from_probabilities(['k'], [None], [0], [[.9, .1]], ('a', 'b'))
     assert choose(right, right.probabilities, 3) == [('clearest', 0)]
 

@@ -74,9 +74,11 @@ def test_another_batch_size_and_a_limit_change_no_clip(made, monkeypatch):
 
 def test_a_run_without_a_sheet_has_none_and_a_broken_one_is_said(tiny_run, tmp_path):  # noqa: F811
     assert read_sheet(tiny_run.path) is None
-    (tmp_path / SHEET).write_text('{"rows": [{"condition": "clean"}], "facts": {}}')
-    with pytest.raises(SerError, match='no robustness sheet .*Delete it and make the sheet again'):
-        read_sheet(tmp_path)
+    row = '"condition": "clean", "group": "clean", "ua": 0.5, "ua_interval": [0.4, 0.6], "wa": 0.5'
+    for rows in ('{"condition": "clean"}', f'{{{row}, "n": "many"}}', ''):
+        (tmp_path / SHEET).write_text(f'{{"rows": [{rows}], "facts": {{}}}}')
+        with pytest.raises(SerError, match='no robustness sheet .*Delete it and make the sheet again'):
+            read_sheet(tmp_path)
     with pytest.raises(SerError, match='limit 0: at least one clip'):
         robustness_sheet(tiny_run.path, limit=0)
 

@@ -410,7 +410,7 @@ def test_the_chart_of_a_long_recording_can_be_stretched(page):
 
 @pytest.mark.slow
 def test_a_model_without_attention_and_a_failure_of_a_part(page, server):
-    server.attention = False
+    server.attention, server.views = False, ('mel', 'waveform')
     send(page)
     server.refusals = [(504, 'this took longer than 60 s', {})]
     page.click('text=Show what the model looked at')
@@ -418,6 +418,10 @@ def test_a_model_without_attention_and_a_failure_of_a_part(page, server):
     page.click('.part-explain >> text=Try again')
     page.wait_for_selector('.figures img')
     assert page.get_attribute('.explain-wave', 'aria-label') == 'Waveform' and page.is_hidden('.explain-where')
+    # A waveform has no low frequencies at its bottom.
+    words = ' from start to end of what the network heard'
+    assert page.locator('.view + figcaption').all_text_contents() == [
+        f'Mel spectrogram{words}, low frequencies at the bottom', f'Waveform{words}']
 
 
 def test_hostile_names_are_text_and_nothing_else(visit, server):

@@ -20,6 +20,12 @@ def steady_decibels(power, valid, floor_db):
     return decibels(power, valid, floor_db - 1.0).clamp(min=floor_db)
 
 
+def steady_mean_level(values_db, valid):
+    """`mean_level`, taken from the loudest: of unchanging decibels exactly what they are."""
+    loudest = values_db.amax(dim=(1, 2), keepdim=True)
+    return loudest + mean_level(values_db - loudest, valid)
+
+
 class SteadyFrontEnd(FrontEnd):
     """FrontEnd with `steady_decibels`."""
 
@@ -31,7 +37,7 @@ class SteadyFrontEnd(FrontEnd):
 
 
 class SteadySequences(SequenceFrontEnd):
-    """SequenceFrontEnd with `steady_decibels`."""
+    """SequenceFrontEnd with `steady_decibels` and `steady_mean_level`."""
 
     def levels(self, power, frames):
         """As SequenceFrontEnd.levels."""
@@ -43,7 +49,7 @@ class SteadySequences(SequenceFrontEnd):
             valid = valid_frames(frames, value.shape[-1])
             values[name] = steady_decibels(value, valid, self.floor_db)
             if self.sequence.reference == 'mean':
-                values[name] = values[name] - mean_level(values[name], valid)
+                values[name] = values[name] - steady_mean_level(values[name], valid)
         if self.mfcc is not None:
             values['mfcc'] = self.mfcc(values['mel'])
         return {name: values[name] for name in self.wanted}

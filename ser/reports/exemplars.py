@@ -51,8 +51,9 @@ class Exemplar:
 def exemplars_of(run, shards=None, count=6, device='auto'):
     """Up to `count` Exemplars of each of KINDS, in that order, no clip twice.
 
-    hardest: the lowest probabilities of the true class. confused: of each of the most frequent confusions of one class
-    with another, its surest clip. clearest: the surest right answers, of as many classes as there are.
+    hardest: the wrong answers with the lowest probabilities of the true class. confused: of each of the most frequent
+    confusions of one class with another, its surest clip. clearest: the surest right answers, of as many classes as
+    there are.
     shards: patterns as data.shards, in place of those of the run's config. device: where the model is asked whether
     these clips are those of predictions.csv. Raises SerError as `open_tested`, and where they are not.
     """
@@ -78,8 +79,9 @@ def choose(predictions, probabilities, count):
     labels, answers = predictions.label_ids, predictions.predicted_ids
     everyone = np.arange(len(labels))
     true, sure = probabilities[everyone, labels], probabilities[everyone, answers]
-    chosen = [('hardest', int(place)) for place in np.argsort(true, kind='stable')[:count]
-              if answers[place] != labels[place]]
+    # A right answer may be less likely than a wrong one of another clip: it is not among the hardest.
+    wrong = np.flatnonzero(answers != labels)
+    chosen = [('hardest', int(place)) for place in wrong[np.argsort(true[wrong], kind='stable')][:count]]
     taken = {place for _, place in chosen}
     for kind, groups in (('confused', _confusions(labels, answers)), ('clearest', _right(labels, answers, sure))):
         found = []

@@ -94,7 +94,11 @@ def read_sheet(run):
         return None
     content = read_json(path, dict, _REMEDY)
     try:
-        rows = tuple(Row(**{**row, 'ua_interval': tuple(row['ua_interval'])}) for row in content['rows'])
+        rows = tuple(Row(**{**row, 'ua': float(row['ua']), 'wa': float(row['wa']), 'n': int(row['n']),
+                            'ua_interval': tuple(float(edge) for edge in row['ua_interval'])})
+                     for row in content['rows'])
+        if not rows:
+            raise ValueError('no rows')
         return Sheet(rows, dict(content['facts']))
     except (KeyError, TypeError, ValueError) as error:
         raise SerError(f'{path}: no robustness sheet ({type(error).__name__}: {error}). {_REMEDY}') from None

@@ -152,6 +152,8 @@ class Batcher:
     def _hear(self, batch):
         try:
             values = self._values([job.clips[number] for job, number in batch])
+            if len(values) != len(batch):
+                raise RuntimeError(f'{len(values)} answers to {len(batch)} clips')
         except Exception as error:
             if len({id(job) for job, _ in batch}) == 1:
                 _fail(batch[0][0].future, error)

@@ -145,6 +145,7 @@ async def _client(target, number, until, load):
         except (OSError, EOFError, TimeoutError, ValueError) as error:
             load.failures[type(error).__name__] += 1
             connection = _closed(connection)
+            await asyncio.sleep(_BACK_OFF_SECONDS)
             continue
         if status == 200:
             load.seconds.append(time.monotonic() - sent)

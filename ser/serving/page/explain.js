@@ -4,8 +4,10 @@ import { byId, clock, copyOf, make } from './dom.js';
 import { part } from './part.js';
 import { drawPeaks, keepDrawn, sharp } from './peaks.js';
 
-const TITLES = { cqt: 'Constant-Q transform', mel: 'Mel spectrogram', mfcc: 'MFCC', chroma: 'Chroma' };
-const VIEW_WORDS = ' from start to end of what the network heard, low frequencies at the bottom';
+const TITLES = { cqt: 'Constant-Q transform', mel: 'Mel spectrogram', mfcc: 'MFCC', chroma: 'Chroma',
+  waveform: 'Waveform' };
+const VIEW_WORDS = ' from start to end of what the network heard';
+const UPWARDS = ', low frequencies at the bottom';
 const SALIENCY = 'These pictures are all that the network saw. Saliency is bright where a small change of the picture '
   + 'would move the answer most: it says where, not why, and is no evidence about the speaker.';
 
@@ -43,7 +45,7 @@ function viewFigure({ name, png, saliency }) {
   const frame = make('div', { className: 'view' }, make('img', { src: png, alt: `${title} as the network saw it` }));
   if (saliency) frame.append(make('img', { className: 'saliency', src: saliency, alt: `Saliency on the ${title}` }));
   return make('figure', {}, frame, make('figcaption', {}, make('strong', { textContent: title }),
-    make('span', { className: 'quiet', textContent: VIEW_WORDS })));
+    make('span', { className: 'quiet', textContent: `${VIEW_WORDS}${name === 'waveform' ? '' : UPWARDS}` })));
 }
 
 function waveFigure({ waveform, attention, start, seconds }) {
