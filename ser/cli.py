@@ -17,7 +17,7 @@ COMMANDS = {
     'predict': ('ser.predict', 'class probabilities of audio files, over time, of the microphone'),
     'inspect': ('ser.inspect', 'what a model sees of a file, how it comes there, what a trained run used of it'),
     'serve': ('ser.serve', 'a trained run as a web page and an HTTP API'),
-    'export': ('ser.export', 'a trained run as ONNX, torch.export, safetensors or a transformers folder'),
+    'export': ('ser.export', 'a run as one file, front end inside: ONNX, torch.export, safetensors'),
     'push': ('ser.push', 'send a trained model and its card to the Hugging Face hub'),
     'pull': ('ser.pull', 'fetch a model from there'),
     'benchmark': ('ser.benchmark', 'what each stage costs on this machine, beside its rivals'),
