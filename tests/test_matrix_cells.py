@@ -25,8 +25,8 @@ def test_a_cell_of_its_own_domain_is_the_runs_test_part(tiny_run, tested, tmp_pa
     cell = make_cell(Cell('row', 'test', True), tmp_path / 'cell', tiny_run.path, tested, config)
     scored = json.loads((tiny_run.path / 'test_metrics.json').read_text())
     assert cell.status == DONE and cell.seconds > 0
-    # The audit is told in the row's own card.
-    own = {key: value for key, value in scored.items() if key not in ('notes', 'audit', 'calibration')}
+    # The audit and what was trained on are told in the row's own card.
+    own = {key: value for key, value in scored.items() if key not in ('notes', 'audit', 'calibration', 'origin')}
     assert {key: cell.metrics[key] for key in own} == own
     assert cell.metrics['calibration']['test'] == scored['calibration']['test']
     assert {path.name for path in (tmp_path / 'cell').iterdir()} == {
