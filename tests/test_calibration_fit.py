@@ -63,9 +63,15 @@ def test_bounds_are_taken_and_said():
 
 
 def test_where_nothing_depends_on_the_temperature_it_is_one():
-    flat = fit_temperature([0, 1, 2, 1], np.full((4, 4), 0.25))
+    flat = fit_temperature([0, 1, 2, 1] * 5, np.full((20, 4), 0.25))
     assert flat.value == 1 and flat.note == 'no temperature changes the log loss on validation'
-    assert fit_temperature([0, 1], np.eye(2)).value == 1
+    assert fit_temperature([0, 1] * 10, np.tile(np.eye(2), (10, 1))).value == 1
+
+
+def test_few_clips_fit_no_temperature():
+    always = softmax(np.random.default_rng(0).normal(0, 0.5, (19, 3)))
+    few = fit_temperature(always.argmin(1), always)
+    assert few.value == 1 and few.note == '19 validation clips are too few to fit one; at least 20 are wanted'
 
 
 def best_by_trying(confidence, correct, risk):

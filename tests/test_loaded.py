@@ -125,6 +125,8 @@ def test_bad_files_and_runs_are_named(model, tmp_path):
             model(tmp_path / name)
     with pytest.raises(ser.SerError, match='clip 2: is empty'):
         model.batch([np.zeros(9), np.zeros(0)], 16000)
+    with pytest.raises(ser.SerError, match='a list of clips is wanted'):
+        model.batch('one.wav')
     with pytest.raises(ser.SerError, match='not a run directory'):
         ser.load(tmp_path)
 

@@ -15,6 +15,8 @@ TEMPERATURES = (0.1, 10.0)
 """The temperature is looked for between these."""
 FEWEST_NAMED = 20
 """A threshold names at least so many validation clips: the risk of fewer is no estimate."""
+FEWEST_FITTED = 20
+"""A temperature is fitted to at least so many validation clips: fewer may even every answer out by chance."""
 # Slopes of the mean log loss at both bounds under which it is flat between them.
 FLAT = 1e-12
 
@@ -40,8 +42,11 @@ def fit_temperature(labels, probabilities):
 
     labels: class indices, int (N,). probabilities: uncalibrated, (N, C). The log loss is convex in 1 / temperature, so
     its slope has one root, or none between the bounds: then the nearer bound is taken and said. A zero counts as
-    `calibration.SMALLEST`.
+    `calibration.SMALLEST`. 1 for fewer than FEWEST_FITTED clips.
     """
+    if len(labels) < FEWEST_FITTED:
+        return Temperature(1.0, f'{len(labels)} validation clips are too few to fit one; at least {FEWEST_FITTED} are '
+                                'wanted')
     logits = logits_of(probabilities)
     true = logits[np.arange(len(logits)), np.asarray(labels, dtype=np.int64)]
 

@@ -74,8 +74,10 @@ class LoadedModel:
         """A list with the Answer of each of `clips`, classified in batches.
 
         clips: paths, waveforms at `sample_rate` Hz, or (waveform, Hz) pairs, in any mixture.
-        Raises SerError as for one clip, saying which.
+        Raises SerError as for one clip, saying which, and for a single path.
         """
+        if _is_path(clips):
+            raise SerError(f'batch({str(clips)!r}): a list of clips is wanted. Of one, call the model itself')
         named = ((f'clip {number}', *(clip if _is_pair(clip) else (clip, None if _is_path(clip) else sample_rate)))
                  for number, clip in enumerate(clips, 1))
         return self._answers(named)
