@@ -106,6 +106,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(ablation, 
     assert 'no such shards' in capfd.readouterr().err and not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_killed_after_a_variant_and_carried_on(ablation, tmp_path, capfd):
     _, shards, files = ablation
     out = tmp_path / 'out'
