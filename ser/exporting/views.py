@@ -8,7 +8,7 @@ from ser.exporting.constant_q import OctaveCqt
 from ser.exporting.spectrum import MatrixBanks
 from ser.exporting.waveform import TraceableWaveform
 from ser.features.frontend import FrontEnd
-from ser.features.level import decibels, valid_frames
+from ser.features.level import decibels
 from ser.features.sequences import SequenceFrontEnd, mean_level, standardised
 
 
@@ -29,30 +29,13 @@ def steady_mean_level(values_db, valid):
 class SteadyFrontEnd(FrontEnd):
     """FrontEnd with `steady_decibels`."""
 
-    def _values(self, power, valid):
-        values = {name: steady_decibels(value, valid[name], self.floor_db) for name, value in power.items()}
-        if self.mfcc is not None:
-            values['mfcc'] = self.mfcc(values['mel'])
-        return values
+    decibels = staticmethod(steady_decibels)
 
 
 class SteadySequences(SequenceFrontEnd):
     """SequenceFrontEnd with `steady_decibels` and `steady_mean_level`."""
 
-    def levels(self, power, frames):
-        """As SequenceFrontEnd.levels."""
-        values = {}
-        for name, value in power.items():
-            if name == 'chroma' and self.chroma_power:
-                values[name] = value
-                continue
-            valid = valid_frames(frames, value.shape[-1])
-            values[name] = steady_decibels(value, valid, self.floor_db)
-            if self.sequence.reference == 'mean':
-                values[name] = values[name] - steady_mean_level(values[name], valid)
-        if self.mfcc is not None:
-            values['mfcc'] = self.mfcc(values['mel'])
-        return {name: values[name] for name in self.wanted}
+    decibels, mean_level = staticmethod(steady_decibels), staticmethod(steady_mean_level)
 
 
 class ImageViews(nn.Module):

@@ -29,6 +29,9 @@ class FrontEnd(nn.Module):
     require gradients.
     """
 
+    decibels = staticmethod(decibels)
+    """How power becomes decibels; exports put in one whose silence does not hang on rounding."""
+
     def __init__(self, features, augment, views, data_rate):
         """features: FeaturesConfig; augment: AugmentConfig; views: view name -> feature; data_rate: Hz of batches."""
         super().__init__()
@@ -131,7 +134,7 @@ class FrontEnd(nn.Module):
         return {view: self.imagers[self.views[view]].normalise(image) for view, image in images.items()}
 
     def _values(self, power, valid):
-        values = {name: decibels(value, valid[name], self.floor_db) for name, value in power.items()}
+        values = {name: self.decibels(value, valid[name], self.floor_db) for name, value in power.items()}
         if self.mfcc is not None:
             values['mfcc'] = self.mfcc(values['mel'])
         return values

@@ -18,6 +18,13 @@ QUIET_DEVIATION = 1e-5
 STANDARD_EPSILON = 1e-7
 
 
+def mean_level(values_db, valid):
+    """The level in dB of each clip's mean power over rows and valid frames: float32 (B, 1, 1) of (B, F, T)."""
+    power = (10.0 ** (values_db / 10.0)).masked_fill(~valid, 0.0)
+    count = valid.sum(dim=2, keepdim=True) * values_db.shape[1]
+    return 10.0 * torch.log10(power.sum(dim=(1, 2), keepdim=True) / count)
+
+
 class SequenceFrontEnd(nn.Module):
     """Samples -> waveform -> power -> decibels -> rows normalised -> masks, over each clip's own frames.
 
@@ -25,6 +32,9 @@ class SequenceFrontEnd(nn.Module):
     how many frames each clip has, the same for all features. Where audio is wanted, 'waveform' float32 (B, T), 0 beyond
     the clip, and 'samples' int64 (B,). Everything is computed in float32 with autocast off.
     """
+
+    decibels, mean_level = staticmethod(decibels), staticmethod(mean_level)
+    """How power becomes decibels, and their mean; exports put in some whose silence does not hang on rounding."""
 
     def __init__(self, features, augment, wanted, data_rate, audio=None):
         """features: FeaturesConfig; augment: AugmentConfig; wanted: names of SEQUENCES; data_rate: Hz of batches.
@@ -101,9 +111,9 @@ class SequenceFrontEnd(nn.Module):
                 values[name] = value
                 continue
             valid = valid_frames(frames, value.shape[-1])
-            values[name] = decibels(value, valid, self.floor_db)
+            values[name] = self.decibels(value, valid, self.floor_db)
             if self.sequence.reference == 'mean':
-                values[name] = values[name] - mean_level(values[name], valid)
+                values[name] = values[name] - self.mean_level(values[name], valid)
         if self.mfcc is not None:
             values['mfcc'] = self.mfcc(values['mel'])
         return {name: values[name] for name in self.wanted}
@@ -121,13 +131,6 @@ def checked_sequences(names, where):
         twice = next(name for name in names if list(names).count(name) > 1)
         raise SerError(f"{where}: '{twice}' is named twice; each feature counts once")
     return tuple(names)
-
-
-def mean_level(values_db, valid):
-    """The level in dB of each clip's mean power over rows and valid frames: float32 (B, 1, 1) of (B, F, T)."""
-    power = (10.0 ** (values_db / 10.0)).masked_fill(~valid, 0.0)
-    count = valid.sum(dim=2, keepdim=True) * values_db.shape[1]
-    return 10.0 * torch.log10(power.sum(dim=(1, 2), keepdim=True) / count)
 
 
 def normalised_rows(values, valid):
