@@ -2,7 +2,7 @@
 
 import sys
 
-from ser.command import Parser, log_to_terminal, run_command
+from ser.command import DONE, Parser, log_to_terminal, run_command
 
 EPILOG = """\
 Open the address that it prints for the page; POST a file to /predict, /timeline or /explain for JSON:
@@ -13,7 +13,8 @@ Only this machine reaches the server, unless --host says otherwise; then a token
 'Authorization: Bearer TOKEN' and for which the page asks. SER_TOKEN in the environment is read where --token is not
 given: what is on a command line, other users of the machine can see.
 Recordings are held in memory while they are answered, and never written anywhere.
-Ctrl-C or SIGTERM ends it when what was begun is answered. Exit code: 0 done, 2 refused."""
+/health has status 503 while the model is loaded, stuck or dead, or the server is ending.
+Ctrl-C or SIGTERM ends it: what was begun is answered, or refused after 4 s. Exit code: 0 done, 2 refused."""
 
 
 def parser():
@@ -58,6 +59,7 @@ def _body(args):
     token = os.environ.get('SER_TOKEN') or None if args.token is None else args.token
     check_token(args.host, token)
     try:
+        from ser.serving.loading import told_to_wait
         from ser.serving.server import listen, serve
     except ModuleNotFoundError as error:
         if error.name not in ('fastapi', 'uvicorn', 'python_multipart', 'starlette'):
@@ -68,12 +70,34 @@ def _body(args):
     log_to_terminal()
     open_run(args.run)
     with listen(args.host, args.port) as listener:
-        from ser.inference.predictor import Predictor
-        from ser.serving.service import Service
+        with told_to_wait(listener):
+            service = _loaded(args, limits)
+        try:
+            serve(service, listener, args.host, token, args.access_log)
+        finally:
+            ended = service.close()
+    if not ended:
+        _leave()
 
-        service = Service(args.run, Predictor(args.run, args.device), limits, args.threads)
-        service.warm_up()
-        serve(service, listener, args.host, token, args.access_log)
+
+def _loaded(args, limits):
+    from ser.inference.predictor import Predictor
+    from ser.serving.service import Service
+
+    service = Service(args.run, Predictor(args.run, args.device), limits, args.threads)
+    service.warm_up()
+    return service
+
+
+def _leave():
+    """End the process now: a thread is deep inside a library, which an end in order would take away from under it."""
+    import logging
+    import os
+
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(DONE)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from ser.evaluation.calibration import Calibration
+
 NAMES = ('low', 'middle', 'high')
 RATE = 8000
 
@@ -11,7 +13,7 @@ RATE = 8000
 class Listener:
     """Hears how loud a clip is: three classes, shares of softmax over distances of its RMS to 1000, 4000 and 12000."""
 
-    names, sample_rate, calibration, classifies = NAMES, RATE, None, True
+    names, sample_rate, calibration, classifies = NAMES, RATE, Calibration(), True
 
     def __init__(self, batch_size=4, max_seconds=10.0):
         self.config = SimpleNamespace(data=SimpleNamespace(max_seconds=max_seconds),

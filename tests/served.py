@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import uvicorn
 
+from ser.evaluation.calibration import Calibration
 from ser.serving.app import build_app
 from ser.serving.limits import Limits
 from ser.serving.server import listen, settings
@@ -28,7 +29,8 @@ class StandIn:
     """
 
     def __init__(self, max_seconds=2.0):
-        self.names, self.sample_rate, self.calibration, self.classifies = ['calm', 'happy', 'sad'], 16000, None, True
+        self.names, self.sample_rate, self.classifies = ['calm', 'happy', 'sad'], 16000, True
+        self.calibration = Calibration()
         self.device = SimpleNamespace(type='cpu')
         self.config = SimpleNamespace(
             data=SimpleNamespace(max_seconds=max_seconds), model=SimpleNamespace(kind='standin'),

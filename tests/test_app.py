@@ -42,7 +42,7 @@ def test_a_prediction(app, made):
 
 
 def test_a_calibrated_run_may_say_unknown(app, made):
-    made.predictor.calibration = Calibration(2.0, 0.9)
+    made.predictor.calibration = Calibration(2.0, 0.9, facts={'temperature': 2.0})
     found = ask(app, 'POST', '/predict', files=form(clip())).json()
     assert (found['emotion'], found['calibrated'], found['threshold']) == ('unknown', True, 0.9)
     assert found['likeliest'] in made.predictor.names and found['confidence'] < 0.9
@@ -69,15 +69,16 @@ def test_a_timeline(app):
 
 
 @pytest.mark.parametrize('query, told', [
-    ({'window': 99}, 'window'), ({'window': 'nan'}, 'window'), ({'window': 1, 'hop': 2}, 'hop'), ({'hop': 0.01}, 'hop'),
-    ({'hop': 'x'}, 'hop: ')])
+    ({'window': 99}, 'window'), ({'window': 'nan'}, 'window'), ({'window': 1, 'hop': 2}, 'hop'),
+    ({'hop': 0.049}, '0.05'), ({'hop': 'x'}, 'hop: ')])
 def test_lengths_that_do_not_fit(app, query, told):
     status, sentence = error(ask(app, 'POST', '/timeline', files=form(clip(3, 3.0)), params=query))
     assert status == 422 and told in sentence
 
 
 def test_facts(app):
-    assert ask(app, 'GET', '/health').json() == {'status': 'ok', 'model': 'my-run'}
+    health = ask(app, 'GET', '/health')
+    assert health.json() == {'status': 'ok', 'model': 'my-run'} and health.status_code == 200
     found = ask(app, 'GET', '/model').json()
     assert list(found) == ['name', 'system', 'classes', 'sample_rate', 'score', 'calibrated', 'threshold', 'limits',
                            'notes']
@@ -105,7 +106,7 @@ def test_every_field_is_described_with_an_example(app):
         post = schema['paths'][path]['post']
         fields = post['requestBody']['content']['multipart/form-data']['schema']
         assert fields['required'] == ['file'] and fields['properties']['file']['format'] == 'binary'
-        assert set(post['responses']) == {'200', '400', '401', '413', '422', '429', '504'}
+        assert set(post['responses']) == {'200', '400', '401', '413', '422', '429', '503', '504'}
         for status, answer in post['responses'].items():
             assert '$ref' in answer['content']['application/json']['schema'], (path, status)
     models = schema['components']['schemas']
@@ -122,10 +123,11 @@ def test_every_field_is_described_with_an_example(app):
     (form(b'just text', 'notes.wav'), 400, 'notes.wav is not audio: it is text'),
     (form(b''), 400, 'clip.wav is empty'),
     (form(clip(1, 6.0, 'ogg')), 413, 'clip.wav is 6 s long by its header; 5 s are the most'),
-    (form(bytes(250_000)), 413, 'larger than 200000 bytes'),
-    (form(bytes(201_000)), 413, 'larger than 200000 bytes'),
+    (form(bytes(250_000)), 413, 'larger than 195 KiB'),
+    (form(bytes(201_000)), 413, 'larger than 195 KiB'),
     (form(flac_claiming(clip(suffix='flac'), frames=1 << 34)), 400, 'more than its'),
-    ({'data': ('clip.wav', clip())}, 422, "Send one file as the multipart form field 'file'"),
+    ({'data': ('clip.wav', clip())}, 422, "no field 'file', but 'data'. Send one file as the multipart form field"),
+    ({'audio': ('clip.wav', clip(1, 2.0))}, 422, "the field 'audio' of the form has more than 16384 bytes, which only"),
     ([('file', ('a.wav', clip())), ('file', ('b.wav', clip()))], 422, 'several fields')])
 @pytest.mark.parametrize('path', ['/predict', '/timeline', '/explain'])
 def test_refused_uploads(app, made, path, files, status, told):
@@ -138,6 +140,64 @@ def test_names_in_errors_are_harmless_json(app):
     name = '<script>alert("x")</script>\u202e.wav'
     sentence = error(ask(app, 'POST', '/predict', files=form(b'text', name)))[1]
     assert sentence.startswith('script>.wav is not audio')
+
+
+@pytest.mark.parametrize('path, query, told', [
+    ('/predict', 'top=3', "unknown key 'top' in the query of /predict, which has none."),
+    ('/timeline', 'windw=1',
+     "unknown key 'windw' in the query of /timeline, which has window and hop alone. Did you mean 'window'?"),
+    ('/timeline', 'hop=1&hop=2', "the query has 'hop' several times"),
+    ('/explain', 'begin=1', "unknown key 'begin' in the query of /explain, which has start alone.")])
+def test_unknown_keys_of_a_query_are_refused(app, made, path, query, told):
+    assert error(ask(app, 'POST', f'{path}?{query}', files=form(clip()))) == (422, told)
+    assert made.predictor.sizes == []
+
+
+def test_json_ends_with_a_newline(app):
+    answers = [ask(app, 'POST', '/predict', files=form(clip())), ask(app, 'POST', '/timeline', files=form(clip())),
+               ask(app, 'GET', '/openapi.json'), ask(app, 'GET', '/health'), ask(app, 'GET', '/nothing'),
+               ask(app, 'GET', '/', headers={'host': 'evil.example'})]
+    for answer in answers:
+        assert answer.content.endswith(b'}\n') and int(answer.headers['content-length']) == len(answer.content)
+
+
+def health(app):
+    answer = ask(app, 'GET', '/health')
+    assert set(answer.json()) == {'status', 'model', 'error'} and answer.status_code == 503
+    return answer.json()['status'], answer.json()['error']
+
+
+def test_a_model_that_is_stuck_is_told_and_nobody_waits_for_it(app, made, monkeypatch):
+    made.predictor.gate.clear()
+    waiting = made.batcher.submit([np.zeros(100, np.int16)])
+    assert made.predictor.entered.acquire(timeout=5)
+    assert ask(app, 'GET', '/health').status_code == 200
+    monkeypatch.setattr(made.batcher, '_began', made.batcher._began - 21)
+    state, sentence = health(app)
+    assert state == 'stuck' and sentence.startswith('the model has been at one batch for 21 s, longer than a request')
+    answer = ask(app, 'POST', '/predict', files=form(clip()))
+    assert error(answer) == (503, sentence) and answer.headers['retry-after'] == '5'
+    made.predictor.gate.set()
+    waiting.result(5)
+    made.batcher.call(lambda: None).result(5)
+    assert ask(app, 'POST', '/predict', files=form(clip())).status_code == 200
+    assert ask(app, 'GET', '/health').json()['status'] == 'ok'
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_model_that_is_dead_is_told(app, made):
+    def values(clips):
+        raise SystemExit
+
+    made.batcher._values = values
+    told = 'the model has stopped working; its log says why. The server must be started again'
+    # Whose clip it was, and who comes after it.
+    for _ in range(2):
+        assert error(ask(app, 'POST', '/predict', files=form(clip()))) == (503, told)
+    made.batcher._thread.join(5)
+    assert health(app) == ('dead', told)
+    made.stopping = True
+    assert health(app) == ('stopping', 'the server is stopping')
 
 
 def test_other_paths_and_methods(app):
@@ -159,13 +219,16 @@ def test_the_door_is_closed_to_others(app, made):
     assert ask(kept, 'POST', '/predict', files=form(clip()), headers=headers).status_code == 200
 
 
-def test_a_model_that_fails_is_no_crash(app, made, caplog):
+def test_a_model_that_fails_is_no_crash_and_tells_clients_no_paths(app, made, caplog):
     def values(clips):
-        raise SerError('the model answers with numbers that are not finite')
+        raise SerError('/srv/models/secret/best.safetensors: cannot be read')
 
     made.batcher._values = values
-    assert error(ask(app, 'POST', '/predict', files=form(clip()))) == (
-        500, 'the model answers with numbers that are not finite')
+    for path in ('/predict', '/timeline'):
+        caplog.clear()
+        assert error(ask(app, 'POST', path, files=form(clip()))) == (
+            500, 'the model could not answer; the log of the server says why')
+        assert f'{path}: /srv/models/secret/best.safetensors: cannot be read' in caplog.text
     made.batcher._values = lambda clips: 1 / 0
     assert error(ask(app, 'POST', '/predict', files=form(clip()))) == (
         500, 'the server has made a mistake; its log says which')

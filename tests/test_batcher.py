@@ -1,5 +1,6 @@
 """Dynamic batching: who is heard with whom, who waits, what is dropped."""
 
+import sys
 import threading
 import time
 
@@ -177,6 +178,48 @@ def test_closing_finishes_the_batch_at_hand_and_fails_the_rest(model, make):
             future.result(5)
     with pytest.raises(Stopped):
         batcher.submit(clips(1))
+
+
+def test_a_model_that_does_not_end_keeps_nobody_waiting(model, make):
+    batcher = make(max_batch=1)
+    busy = held(model, batcher)
+    waiting = batcher.submit(clips(1))
+    assert batcher.busy_seconds > 0 and not batcher.dead
+    assert not batcher.close(0.1)
+    for future in (busy, waiting):
+        with pytest.raises(Stopped, match='stopping'):
+            future.result(0)
+    model.gate.set()
+    assert batcher.close(5) and not batcher.dead
+
+
+def test_what_nobody_waits_for_does_not_pile_up_behind_a_stuck_model(model, make):
+    metrics = Metrics()
+    batcher = make(max_batch=1, metrics=metrics)
+    held(model, batcher)
+    for _ in range(5):
+        batcher.submit(clips(2)).cancel()
+        batcher.call(lambda: 1).cancel()
+    # The last call alone: nothing has come after it.
+    assert batcher.waiting == 1 and metrics.dropped == 5
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_model_thread_that_dies_fails_all_that_waits(model, make):
+    batcher = make(max_batch=1)
+    busy = held(model, batcher)
+    waiting, called = batcher.submit(clips(1)), batcher.call(lambda: 1)
+    # No Exception: nothing that work may raise.
+    batcher._hear = lambda batch: sys.exit()
+    model.gate.set()
+    busy.result(5)
+    for future in (waiting, called):
+        with pytest.raises(Stopped, match='has stopped working; its log says why'):
+            future.result(5)
+    with pytest.raises(Stopped, match='must be started again'):
+        batcher.submit(clips(1))
+    batcher._thread.join(5)
+    assert batcher.dead and batcher.close(1)
 
 
 def test_a_model_that_loses_a_row_fails_the_request_and_not_the_thread(make):

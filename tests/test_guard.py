@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ser.serving.counters import Metrics
-from ser.serving.guard import Guard
+from ser.serving.guard import CROWDED, Guard
 from ser.serving.refusal import Refusal
 
 TOKEN = 'a-long-token'
@@ -109,6 +109,30 @@ def test_every_answer_is_guarded_and_counted():
     answer(scope(path='/x' * 1000))
     assert one.metrics.requests == {('/', 200): 1, ('/model', 200): 1, ('/model', 403): 1, ('/static/', 200): 1,
                                     ('other', 200): 1}
+
+
+def test_json_alone_gets_a_newline_and_a_connection_too_many_is_refused():
+    async def app(scope, receive, send):
+        kind = scope['path'].encode()
+        await send({'type': 'http.response.start', 'status': 200, 'headers': [
+            (b'content-type', kind), (b'content-length', b'4')]})
+        await send({'type': 'http.response.body', 'body': b'{"', 'more_body': True})
+        await send({'type': 'http.response.body', 'body': b'a"'})
+
+    def answer(given):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        asyncio.run(guard(app=app)(given, None, send))
+        body = b''.join(part['body'] for part in sent[1:])
+        return sent[0]['status'], dict(sent[0]['headers'])[b'content-length'], body
+
+    assert answer(scope(path='application/json')) == (200, b'5', b'{"a"\n')
+    assert answer(scope(path='text/plain')) == (200, b'4', b'{"a"')
+    status, length, body = answer(scope() | {'state': {CROWDED: True}})
+    assert (status, int(length)) == (503, len(body)) and body.endswith(b'}\n') and b'"error": "all connections' in body
 
 
 def test_a_client_that_left_is_counted_too():

@@ -1,7 +1,9 @@
 """Places, memory and time: what is full says so, what is late is dropped, and who leaves is forgotten."""
 
 import asyncio
+import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -74,8 +76,44 @@ def test_late_answers_are_given_up_and_their_work_dropped(tmp_path):
 def test_a_stopping_server_says_so(tmp_path):
     with service(tmp_path) as made:
         made.batcher.close()
-        answer = ask(build_app(made), 'POST', '/predict', files=form(clip()))
-        assert answer.status_code == 429 and 'the server is stopping' in answer.json()['error']
+        answers = [ask(build_app(made), 'POST', '/predict', files=form(clip()))]
+        made.close()
+        answers += [ask(build_app(made), 'POST', path, files=form(clip())) for path in ('/predict', '/explain')]
+        for answer in answers:
+            assert answer.status_code == 503 and answer.json() == {'error': 'the server is stopping'}
+
+
+def test_what_was_begun_has_little_time_when_the_server_ends(tmp_path):
+    async def run():
+        app = build_app(made)
+        made.predictor.gate.clear()
+        begun = [asyncio.ensure_future(asked(app, 'POST', path, files=form(clip())))
+                 for path in ('/predict', '/timeline')]
+        await until(lambda: len(made.predictor.sizes) + made.batcher.waiting == 2)
+        made.end_within(0.3)
+        late = await asked(app, 'POST', '/predict', files=form(clip()))
+        return [late, *await asyncio.gather(*begun)]
+
+    with service(tmp_path) as made:
+        answers = asyncio.run(run())
+        assert [(answer.status_code, answer.json()['error']) for answer in answers] == [
+            (503, 'the server is stopping')] * 3
+        assert all(answer.headers['connection'] == 'close' for answer in answers)
+
+
+def test_the_memory_of_an_upload_counts_until_no_thread_reads_it(tmp_path, monkeypatch):
+    def reading(upload, *_):
+        with upload.opened():
+            assert leave.wait(10)
+        raise ValueError
+
+    leave = threading.Event()
+    monkeypatch.setattr('ser.serving.service.read_samples', reading)
+    with service(tmp_path, timeout_seconds=0.3) as made:
+        assert ask(build_app(made), 'POST', '/predict', files=form(clip())).status_code == 504
+        assert made.requests == 0 and made.held_bytes > len(clip())
+        leave.set()
+        asyncio.run(until(lambda: made.held_bytes == 0))
 
 
 HEAD = 'POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=xyz\r\n'
@@ -110,7 +148,7 @@ def test_bodies_are_counted_as_they_arrive(server):
     started = time.monotonic()
     answer = exchange(address, HEAD + 'Transfer-Encoding: chunked\r\n', b'%x\r\n' % len(START) + START + b'\r\n',
                       *[chunk] * 40)
-    assert answer.startswith('HTTP/1.1 413') and 'larger than 50000 bytes' in answer
+    assert answer.startswith('HTTP/1.1 413') and 'larger than 49 KiB' in answer
     claimed = exchange(address, HEAD + 'Content-Length: 100000000000\r\n')
     assert claimed.startswith('HTTP/1.1 413') and 'connection: close' in claimed
     waiting = exchange(address, HEAD + 'Content-Length: 1000000\r\nExpect: 100-continue\r\n')
@@ -123,6 +161,19 @@ def test_a_body_that_never_ends_is_given_up(server):
     answer = exchange(address, HEAD + 'Content-Length: 2000\r\n', START)
     assert answer.startswith('HTTP/1.1 504') and 'this took longer than 1 s' in answer and 'connection: close' in answer
     assert made.held_bytes == made.requests == 0
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up(server):
+    made, address = server
+    started = time.monotonic()
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall((HEAD + 'Content-Length: 2000\r\n\r\n').encode() + START)
+        with contextlib.suppress(OSError):
+            while time.monotonic() - started < 10:
+                connection.sendall(b'a')
+                time.sleep(0.05)
+    assert 1 <= time.monotonic() - started < 8
+    assert made.metrics.requests['/predict', 504] == 1 and made.held_bytes == made.requests == 0
 
 
 def test_a_client_that_leaves_frees_its_place_and_its_work(server):

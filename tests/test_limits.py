@@ -3,7 +3,7 @@
 import pytest
 
 from ser.errors import SerError
-from ser.serving.limits import Limits, check_token, is_loopback
+from ser.serving.limits import Limits, check_token, is_loopback, size_words
 
 
 def test_the_defaults_are_within_bounds():
@@ -20,6 +20,11 @@ def test_the_defaults_are_within_bounds():
 def test_bounds_that_allow_nothing_are_refused(given, message):
     with pytest.raises(SerError, match=message):
         Limits(**given).check()
+
+
+def test_bytes_in_words():
+    sizes = [1024, 1536, 200_000, 2**20 - 1, 64 << 20, 5 * 2**19]
+    assert [size_words(size) for size in sizes] == ['1 KiB', '1.5 KiB', '195 KiB', '1024 KiB', '64 MiB', '2.5 MiB']
 
 
 def test_loopback():

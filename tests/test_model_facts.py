@@ -25,7 +25,7 @@ def test_calibration_is_told(tmp_path):
     facts = model_facts(tmp_path, model, Limits())
     assert (facts['calibrated'], facts['threshold']) == (False, None)
     assert any('not calibrated' in note for note in facts['notes'])
-    model.calibration = Calibration(1.5, 0.4)
+    model.calibration = Calibration(1.5, 0.4, facts={'temperature': 1.5})
     facts = model_facts(tmp_path, model, Limits())
     assert (facts['calibrated'], facts['threshold']) == (True, 0.4)
     assert not any('not calibrated' in note for note in facts['notes'])

@@ -53,8 +53,8 @@ def test_the_token_of_the_environment_counts(tiny_run, capsys, monkeypatch):  # 
     run = str(tiny_run.path)
     assert main([run, '--port', '0', '--host', '0.0.0.0', '--batch', '3', '--device', 'cpu']) == 0
     assert main([run, '--port', '0', '--token', 'of-the-command', '--access-log', '--threads', '1']) == 0
-    assert served == [(3, '0.0.0.0', 'from-the-environment', False, None),
-                      (16, '127.0.0.1', 'of-the-command', True, None)]
+    assert served == [(3, '0.0.0.0', 'from-the-environment', False, True),
+                      (16, '127.0.0.1', 'of-the-command', True, True)]
 
 
 def test_a_missing_extra_says_how_to_get_it(tiny_run, capsys, monkeypatch):  # noqa: F811
@@ -65,6 +65,14 @@ def test_a_missing_extra_says_how_to_get_it(tiny_run, capsys, monkeypatch):  # n
         "error: ser serve: uvicorn is not installed. In the checkout: pip install -e '.[web]'\n")
 
 
+def test_a_thread_that_does_not_end_does_not_keep_the_process(tiny_run, monkeypatch):  # noqa: F811
+    left = []
+    monkeypatch.setattr('ser.serving.server.serve', lambda service, *_: service.close())
+    monkeypatch.setattr('ser.serving.service.Service.close', lambda service: service.batcher.close() and False)
+    monkeypatch.setattr('os._exit', left.append)
+    assert main([str(tiny_run.path), '--port', '0', '--device', 'cpu']) == 0 and left == [0]
+
+
 @pytest.mark.slow
 def test_as_a_process_it_answers_as_ser_predict_does_and_ends_in_order(tiny_run, capsys):  # noqa: F811
     environment = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
@@ -72,7 +80,7 @@ def test_as_a_process_it_answers_as_ser_predict_does_and_ends_in_order(tiny_run,
                                cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         first = process.stderr.readline()
-        url, = re.findall(r'^(http://127\.0\.0\.1:\d+/) serves run \(maxmvit, .*A request: 67108864 bytes', first)
+        url, = re.findall(r'^(http://127\.0\.0\.1:\d+/) serves run \(maxmvit, .*A request: 64 MiB, 600 s of', first)
         path = next(iter(tiny_run.clips.values()))
         body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.flac"\r\n\r\n' + path.read_bytes() + (
             b'\r\n--x--\r\n')

@@ -9,24 +9,33 @@ import signal
 import socket
 import threading
 import time
+import urllib.request
 
 import pytest
 
 from ser.errors import SerError
-from ser.serving.server import listen, serve, url_of
+from ser.serving.server import Connection, listen, serve, url_of
 from tests.served import StandIn, clip, listening, service
 
 BOUNDARY = 'xyz'
 BODY = (b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + clip() + b'\r\n--xyz--\r\n')
 
 
-def post(port, body=BODY):
-    """(status, body) of one request to /predict."""
+def post(port, body=BODY, path='/predict'):
+    """(status, body) of one request."""
     connection = http.client.HTTPConnection('127.0.0.1', port, timeout=20)
     with contextlib.closing(connection):
-        connection.request('POST', '/predict', body, {'Content-Type': f'multipart/form-data; boundary={BOUNDARY}'})
+        connection.request('POST', path, body, {'Content-Type': f'multipart/form-data; boundary={BOUNDARY}'})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+
+def whole(connection):
+    """The bytes of an answer in JSON from a raw connection."""
+    said = b''
+    while not said.endswith(b'}\n') and (part := connection.recv(65536)):
+        said += part
+    return said
 
 
 def test_a_port_that_is_taken_is_refused_in_one_line():
@@ -60,7 +69,6 @@ def serving(folder, listener, seconds, limits):
     logger.setLevel(logging.INFO)
     with service(folder, Slow(), **limits) as made:
         serve(made, listener, '127.0.0.1')
-    os._exit(0)
 
 
 @pytest.fixture
@@ -115,6 +123,44 @@ def test_what_does_not_end_is_ended(start):
         assert process.exitcode == 0
 
 
+def test_a_stuck_model_does_not_keep_the_process(start):
+    process, port = start(seconds=120, timeout_seconds=60)
+    answers = []
+    threads = [threading.Thread(target=lambda path=path: answers.append(post(port, path=path)))
+               for path in ('/predict', '/predict', '/timeline', '/explain')]
+    for thread in threads:
+        thread.start()
+    metrics = ''
+    while 'ser_requests_in_progress 4' not in metrics:
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics', timeout=10) as page:
+            metrics = page.read().decode()
+    started = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    for thread in threads:
+        thread.join(20)
+    process.join(20)
+    assert process.exitcode == 0 and time.monotonic() - started < 12
+    assert answers == [(503, b'{"error":"the server is stopping"}\n')] * 4
+
+
+def test_connections_too_many_and_what_is_no_http_are_refused_in_json(tmp_path, monkeypatch):
+    monkeypatch.setattr('ser.serving.server._MOST_CONNECTIONS', 2)
+    with service(tmp_path, queue=1) as made, listening(made) as address, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(4)]
+        for connection in held:
+            connection.sendall(b'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        said = [whole(connection) for connection in held]
+        assert sorted(answer[:12] for answer in said) == [b'HTTP/1.1 200'] * 3 + [b'HTTP/1.1 503']
+        refused, = (answer for answer in said if b'503' in answer[:12])
+        assert refused.endswith(b'{"error": "all connections of the server are taken. Try again in 5 s"}\n')
+        assert b'retry-after: 5' in refused and b'connection: close' in refused
+        answered = held[[b'200' in answer[:12] for answer in said].index(True)]
+        answered.sendall(b'nothing of the kind\r\n\r\n')
+        said = whole(answered)
+        assert said.startswith(b'HTTP/1.1 400 Bad Request\r\ncontent-type: application/json')
+        assert said.endswith(b'{"error": "this is no valid HTTP request"}\n')
+
+
 def test_hostile_requests_leave_it_running(start):
     process, port = start()
     for hostile in (b'\x00\xff\x16\x03\x01', b'GET / HTTP/9.9\r\n\r\n', b'GET /' + b'a' * 70000,
@@ -149,6 +195,30 @@ def test_who_never_reads_does_not_keep_a_connection(tmp_path, monkeypatch):
             while connection.recv(1 << 20):
                 assert time.monotonic() < until, 'it is still being answered'
         assert made.metrics.requests['/openapi.json', 200] == answered < asked
+
+
+def test_who_reads_slowly_does_not_keep_a_connection(tmp_path, monkeypatch):
+    def with_small_buffer(connection, transport):
+        transport.get_extra_info('socket').setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        made_before(connection, transport)
+
+    made_before = Connection.connection_made
+    monkeypatch.setattr(Connection, 'connection_made', with_small_buffer)
+    monkeypatch.setattr('ser.serving.server.PATIENCE_SECONDS', 0.2)
+    with service(tmp_path, timeout_seconds=1.5) as made, listening(made) as address, socket.socket() as connection:
+        made.facts['notes'] = ['x' * 1000] * 8000
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(address)
+        connection.sendall(b'GET /model HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        read = [len(connection.recv(4096))]
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            # Something is taken all the time.
+            while read[-1] and time.monotonic() - started < 20:
+                read.append(len(connection.recv(2048)))
+                time.sleep(0.01)
+        assert 1.2 < time.monotonic() - started < 10 and 50_000 < sum(read) < 4_000_000
 
 
 def test_headers_that_never_end_do_not_keep_a_connection(tmp_path, monkeypatch):

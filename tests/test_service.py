@@ -70,7 +70,7 @@ def test_an_explanation_and_a_timeline(real, tiny_run):  # noqa: F811
 
 def test_calibration_is_applied_after_the_mean(real, monkeypatch):
     values = np.array([0.5, 0.3, 0.1, 0.1])
-    monkeypatch.setattr(real.predictor, 'calibration', None)
+    monkeypatch.setattr(real.predictor, 'calibration', Calibration())
     assert list(real._said(values)['probabilities'].values()) == pytest.approx(values.tolist())
     monkeypatch.setattr(real.predictor, 'calibration', Calibration(2.0, 0.45, 0.2))
     said, root = real._said(values), np.sqrt(values) / np.sqrt(values).sum()

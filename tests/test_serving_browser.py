@@ -386,6 +386,44 @@ def test_what_the_model_looked_at(page, server):
     assert [path for path, _, _ in server.uploads] == ['/predict', '/explain', '/explain']
 
 
+def test_what_is_shown_no_more_is_drawn_no_more(page):
+    send(page, upload('talk.wav', speech(7)))
+    page.wait_for_selector('.track')
+    page.click('text=Show what the model looked at')
+    page.wait_for_selector('.figures img')
+    page.evaluate("""() => {
+        window.draws = [];
+        const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (...all) {
+            window.draws.push(this.className);
+            return get.apply(this, all); }; }""")
+    page.click('text=Look where the player stands')
+    page.wait_for_function('() => window.draws.includes("explain-wave")')
+    still = 'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))'
+    page.evaluate(f'{still}.then(() => {{ window.draws = []; }})')
+    page.emulate_media(color_scheme='dark')
+    page.wait_for_function('() => window.draws.length >= 2')
+    # Each picture once: the stretch that was shown before is gone.
+    assert sorted(page.evaluate(f'{still}.then(() => window.draws)')) == ['explain-wave', 'track-canvas']
+    page.click('.item-remove')
+    page.evaluate('() => { window.draws = []; }')
+    page.emulate_media(color_scheme='light')
+    assert page.evaluate(f'{still}.then(() => window.draws)') == []
+
+
+def test_a_part_is_played_to_its_end_whatever_was_played_before(page):
+    send(page, upload('talk.wav', speech(14, gap=(5, 10))))
+    page.wait_for_selector('.track')
+    page.click('text=Segments as a table')
+    page.wait_for_function('() => document.querySelector("audio").readyState >= 1')
+    page.click('.segments tbody tr:nth-child(1) button')
+    page.wait_for_function('() => document.querySelector("audio").currentTime > 0.05')
+    page.click('.segments tbody tr:nth-child(3) button')
+    # The first part ends at 5 s, which is no reason to stop this one at 6.
+    page.wait_for_function('() => document.querySelector("audio").currentTime > 6.4')
+    assert not page.evaluate('document.querySelector("audio").paused')
+
+
 @pytest.mark.slow
 def test_the_chart_of_a_long_recording_can_be_stretched(page):
     send(page, upload('talk.wav', speech(61)))

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ser.serving.refusal import Refusal
-from ser.serving.upload import MAX_HEADER_BYTES, UploadParser, shown_name
+from ser.serving.upload import MAX_HEADER_BYTES, Held, Upload, UploadParser, shown_name
 
 TYPE = 'multipart/form-data; boundary=xyz'
 
@@ -57,11 +57,15 @@ def test_only_multipart_forms_are_taken(content_type):
     (b'nothing of the kind', 422, 'is malformed'),
     (b'', 422, 'ends before its last part'),
     (part(b'abc'), 422, 'ends before its last part'),
-    (part(b'abc', 'data') + b'--xyz--\r\n', 422, 'has no file'),
+    (b'--xyz--\r\n', 422, "malformed|has no field 'file'. Send one file"),
+    (part(b'abc', 'data') + b'--xyz--\r\n', 422, "has no field 'file', but 'data'. Send one file as the multipart form "
+                                                  "field 'file'"),
+    (part(b'abc', 'audio\x07') + part(b'de', '', None) + b'--xyz--\r\n', 422,
+     "no field 'file', but 'audio' and 'a part without a name'"),
     (part(b'') + b'--xyz--\r\n', 400, 'clip.wav is empty: it holds no bytes'),
     (part(b'a') * 2 + b'--xyz--\r\n', 422, "several fields 'file'"),
     (part(b'', 'x', None) * 5000, 422, 'more than 8 parts'),
-    (part(b'x' * 20000, 'x', None), 422, "holds more than its field 'file'"),
+    (part(b'x' * 20000, 'x', None), 422, "the field 'x' of the form has more than 16384 bytes, which only 'file' may"),
     (part(b'x', headers=b'A: b\r\n' * 5000), 422, 'more than 8 headers|malformed'),
     (part(b'x', headers=b'A: ' + b'b' * 100000 + b'\r\n'), 422, f'more than {MAX_HEADER_BYTES} bytes|malformed'),
     (b'--xyz\r\n' + b'A' * 100000, 422, f'more than {MAX_HEADER_BYTES} bytes|malformed')])
@@ -72,23 +76,29 @@ def test_malformed_and_hostile_forms(body, status, message):
         assert refused.value.status == status
 
 
-def test_memory_stays_while_a_thread_reads():
-    upload = parsed(part(b'abc') + b'--xyz--\r\n')
+def test_memory_stays_while_a_thread_reads_and_the_reading_ends():
+    upload, freed = Upload('a.wav', Held(b'abc'), lambda: freed.append(True)), []
     inside, leave = threading.Event(), threading.Event()
 
     def reading():
         with upload.opened() as file:
+            read.append(file.read(1))
             inside.set()
             leave.wait(5)
+            # Nobody waits for it: what is left seems to be nothing.
             read.append(file.read())
+            read.append(file.readinto(bytearray(5)))
 
     read = []
     thread = threading.Thread(target=reading)
     thread.start()
     assert inside.wait(5)
     upload.close()
+    assert not freed
     leave.set()
     thread.join()
-    assert read == [b'abc']
+    assert read == [b'a', b'', 0] and freed == [True]
+    upload.close()
+    assert freed == [True]
     with pytest.raises(ValueError, match='gone'), upload.opened():
         pass

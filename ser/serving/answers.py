@@ -107,10 +107,14 @@ class Explanation(Answer):
 
 
 class Health(Answer):
-    """Whether the server is up."""
+    """Whether the server answers."""
 
-    status: str = Field(description="'ok', or 'stopping' while it finishes what it has begun", examples=['ok'])
-    model: str = Field(description='Name of the model', examples=['crnn-ravdess'])
+    status: str = Field(description="'ok'; with status 503: 'loading' before the model is there, 'stuck' where it has "
+                                    "been at one batch for longer than a request may take, 'dead' where it will answer "
+                                    "no more, 'stopping' while what was begun is finished", examples=['ok'])
+    model: str | None = Field(None, description='Name of the model, once it is there', examples=['crnn-ravdess'])
+    error: str | None = Field(None, description='Why nothing is answered; only with status 503',
+                              examples=['the server is stopping'])
 
 
 class LimitFacts(Answer):

@@ -1,24 +1,25 @@
 """The routes of the server, as a FastAPI application inside its Guard."""
 
+import logging
 from pathlib import Path
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from ser import serving
-from ser.errors import SerError
+from ser.errors import SerError, did_you_mean
+from ser.inference.emotion_windows import SHORTEST_HOP_SECONDS
 from ser.serving.answers import Explanation, Failure, Health, ModelFacts, Prediction, Timeline
 from ser.serving.guard import CLIENT_LEFT, Guard
 from ser.serving.intake import answered
 from ser.serving.refusal import Gone, Refusal
 from ser.serving.upload import FIELD
 
+LOG = logging.getLogger('ser.serving')
 PAGE = Path(serving.__file__).parent / 'page'
 ROUTES = ('/', '/health', '/model', '/metrics', '/openapi.json', '/predict', '/timeline', '/explain')
-# What is asked of the model in one request stays within reason; a window is checked by the timeline itself.
-_LEAST_HOP = 0.1
 _WINDOW = 'Seconds of a window; default: 3, or less where the model hears less at once'
 _HOP = 'Seconds from the start of a window to that of the next; default: 1, or less where the window is shorter'
 # By hand: what a system calls a type differs, and a browser told to believe it runs no script of another.
@@ -38,7 +39,8 @@ _FORM = {'requestBody': {'required': True, 'content': {'multipart/form-data': {'
     'type': 'object', 'required': [FIELD], 'properties': {
         FIELD: {'type': 'string', 'format': 'binary', 'description': 'A WAV, FLAC, OGG or MP3 file'}}}}}}}
 _REFUSALS = {400: 'Not audio, or damaged', 401: 'No token, or a wrong one', 413: 'Too large or too long',
-             422: 'Malformed request', 429: 'Busy; Retry-After says when to try again', 504: 'It took too long'}
+             422: 'Malformed request', 429: 'Busy; Retry-After says when to try again',
+             503: 'Nobody is answered now; /health says why', 504: 'It took too long'}
 _FAILURES = {status: {'model': Failure, 'description': words} for status, words in _REFUSALS.items()}
 _NO_TOKEN = {401: _FAILURES[401]}
 
@@ -64,7 +66,9 @@ def _add_handlers(app):
 
     @app.exception_handler(SerError)
     async def unable(request, error):
-        return _failure(500, str(error))
+        # Its words may be of this machine's folders, which are nobody else's business.
+        LOG.error('%s: %s', request.url.path, error)
+        return _failure(500, 'the model could not answer; the log of the server says why')
 
     @app.exception_handler(HTTPException)
     async def not_here(request, error):
@@ -106,9 +110,14 @@ def _file(name):
 
 
 def _add_facts(app, service):
-    @app.get('/health', response_model=Health, summary='Whether the server is up')
-    async def health():
-        return {'status': 'stopping' if service.stopping else 'ok', 'model': service.facts['name']}
+    @app.get('/health', response_model=Health, response_model_exclude_none=True, summary='Whether the server answers',
+             responses={503: {'model': Health, 'description': 'It answers nobody now'}})
+    async def health(response: Response):
+        facts = {'status': 'ok', 'model': service.facts['name']}
+        if trouble := service.trouble():
+            response.status_code = 503
+            facts['status'], facts['error'] = trouble
+        return facts
 
     @app.get('/model', response_model=ModelFacts, responses=_NO_TOKEN, summary='The model that answers here')
     async def model():
@@ -125,20 +134,38 @@ def _add_facts(app, service):
 def _add_answers(app, service):
     options = {'responses': _FAILURES, 'openapi_extra': _FORM}
 
-    @app.post('/predict', response_model=Prediction, summary='One recording, one answer', **options)
+    @app.post('/predict', response_model=Prediction, summary='One recording, one answer',
+              dependencies=_only(), **options)
     async def predict(request: Request):
         with service.coming() as on_queued:
             return await answered(request, service, lambda upload: service.predict(upload, on_queued))
 
     @app.post('/timeline', responses={**_FAILURES, 200: {'model': Timeline, 'description': 'The timeline'}},
-              openapi_extra=_FORM, summary='Emotion over time')
+              openapi_extra=_FORM, summary='Emotion over time', dependencies=_only('window', 'hop'))
     async def timeline(request: Request,
                        window: float | None = Query(None, allow_inf_nan=False, description=_WINDOW),
-                       hop: float | None = Query(None, ge=_LEAST_HOP, allow_inf_nan=False, description=_HOP)):
+                       hop: float | None = Query(None, ge=SHORTEST_HOP_SECONDS, allow_inf_nan=False, description=_HOP)):
         # As it is: checking thousands of windows field by field would take longer than hearing them.
         return JSONResponse(await answered(request, service, lambda upload: service.timeline(upload, window, hop)))
 
-    @app.post('/explain', response_model=Explanation, summary='What the model used of a recording', **options)
+    @app.post('/explain', response_model=Explanation, summary='What the model used of a recording',
+              dependencies=_only('start'), **options)
     async def explain(request: Request,
                       start: float = Query(0.0, ge=0, le=3600, description='Second of the recording to explain from')):
         return await answered(request, service, lambda upload: service.explain(upload, start))
+
+
+def _only(*keys):
+    """Dependencies of a route whose query has these keys alone, each once; others raise Refusal."""
+    async def known(request: Request):
+        given = [key for key, _ in request.query_params.multi_items()]
+        for key in given:
+            shown = repr(key[:100])
+            if key not in keys:
+                has = f'has {" and ".join(keys)} alone' if keys else 'has none'
+                raise Refusal(422, f'unknown key {shown} in the query of {request.url.path}, which {has}.'
+                                   f'{did_you_mean(key[:100], keys)}')
+            if given.count(key) > 1:
+                raise Refusal(422, f'the query has {shown} several times')
+
+    return [Depends(known)]

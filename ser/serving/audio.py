@@ -11,14 +11,11 @@ import soundfile
 from ser.inference.emotion_stream import blocks
 from ser.inference.recordings import BadRecording
 from ser.serving.refusal import Refusal, late
-from ser.shards.audio_encode import MAX_CHANNELS, RATES_HZ
+from ser.shards.header_claims import fault_of
 
 READABLE = 'WAV, FLAC, OGG and MP3 files can be read'
 # What a recording may hold over all channels, with so many seconds of grace for short ones.
 _USUAL_RATE_HZ, _USUAL_CHANNELS, _GRACE_SECONDS = 48000, 2, 30.0
-# A FLAC frame of one constant block holds at most 65535 samples in 11 bytes or more.
-_FLAC_FRAMES_PER_BYTE = 6000
-_UNKNOWN_FRAMES = 1 << 62
 _CONTAINERS = ('WAV', 'WAVEX', 'RF64', 'FLAC', 'OGG', 'MP3', 'MPEG')
 
 
@@ -51,10 +48,11 @@ def read_header(upload, limits):
         try:
             with soundfile.SoundFile(file) as sound:
                 header = Header(sound.format, sound.samplerate, sound.channels, sound.frames)
+                fault = fault_of(sound, upload.size)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip('.').removeprefix('Error : ') or 'unreadable'
             raise Refusal(400, f'{upload.name} cannot be decoded: {reason}. Is the file damaged? {READABLE}') from None
-    _check(header, upload, limits)
+    _check(header, fault, upload, limits)
     return header
 
 
@@ -99,19 +97,11 @@ def _is_text(start):
     return all(c.isprintable() or c in '\r\n\t\f' for c in text)
 
 
-def _check(header, upload, limits):
-    low, high = RATES_HZ
+def _check(header, fault, upload, limits):
     if header.container not in _CONTAINERS:
         raise Refusal(400, f'{upload.name} is audio in a container that is not taken, {header.container}. {READABLE}')
-    if not low <= header.sample_rate <= high:
-        raise Refusal(400, f'{upload.name} has an absurd sample rate, {header.sample_rate} Hz; {low} to {high} are '
-                           'possible')
-    if not 1 <= header.channels <= MAX_CHANNELS:
-        raise Refusal(400, f'{upload.name} has {header.channels} channels; 1 to {MAX_CHANNELS} are possible')
-    if not 0 <= header.frames < _UNKNOWN_FRAMES:
-        raise Refusal(400, f'{upload.name} does not say how long it is: it was written to a pipe. Save it to a file')
-    if header.container == 'FLAC' and header.frames > _FLAC_FRAMES_PER_BYTE * upload.size:
-        raise Refusal(400, f'{upload.name} claims {header.frames} frames, more than its {upload.size} bytes can hold')
+    if fault:
+        raise Refusal(400, f'{upload.name} {fault}')
     if header.seconds > limits.max_seconds:
         raise Refusal(413, f'{upload.name} is {header.seconds:.0f} s long by its header; {limits.max_seconds:g} s are '
                            'the most that this server takes. Cut it into pieces')

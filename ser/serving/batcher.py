@@ -9,11 +9,10 @@ from concurrent.futures import Future, InvalidStateError
 
 import numpy as np
 
-_STOPPED = 'the server is stopping'
+from ser.serving.refusal import Stopped
+from ser.serving.threads import STOPPING, answer, fail
 
-
-class Stopped(Exception):
-    """The batcher takes no more work."""
+DEAD = 'the model has stopped working; its log says why. The server must be started again'
 
 
 class _Job:
@@ -51,7 +50,9 @@ class Batcher:
         self._expected, self._metrics = expected or (lambda: 0), metrics
         self._jobs, self._calls = deque(), deque()
         self._changed = threading.Condition()
-        self._closing = False
+        # What the model is at: the Futures of it, and since when.
+        self._at_hand, self._began = [], None
+        self._closing, self._dead = False, False
         self._thread = threading.Thread(target=self._run, name='model', daemon=True)
         self._thread.start()
 
@@ -65,7 +66,7 @@ class Batcher:
     def call(self, function):
         """A Future of function(), run by the model thread between two batches. Raises Stopped after `close`."""
         future = Future()
-        self._put(self._calls, (function, future))
+        self._put(self._calls, (future, function))
         return future
 
     @property
@@ -74,13 +75,24 @@ class Batcher:
         with self._changed:
             return sum(len(job.clips) - job.taken for job in self._jobs) + len(self._calls)
 
+    @property
+    def dead(self):
+        """Whether the model thread has ended by itself, which it never should."""
+        return self._dead
+
+    @property
+    def busy_seconds(self):
+        """How long the model has been at its batch or call; 0 while it waits for one."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
     def close(self, seconds=10.0):
-        """Take no more work, let the batch at hand end, fail the rest with Stopped. Returns whether the thread ended
-        within so many seconds."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        """Take no more work and fail what waits with Stopped, the batch at hand too if it has not ended within so many
+        seconds. Returns whether the thread has ended."""
+        self._fail_waiting(STOPPING)
         self._thread.join(seconds)
+        for future in self._at_hand:
+            fail(future, Stopped(STOPPING))
         return not self._thread.is_alive()
 
     def nudge(self):
@@ -91,29 +103,49 @@ class Batcher:
     def _put(self, queue, entry):
         with self._changed:
             if self._closing:
-                raise Stopped(_STOPPED)
+                raise Stopped(DEAD if self._dead else STOPPING)
+            # Behind a model that is stuck, what nobody waits for any more must not pile up.
+            self._forget()
             queue.append(entry)
             self._changed.notify_all()
         return entry
 
     def _run(self):
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._calls or self._closing)
-                if self._closing:
-                    break
-                batch = self._take()
-                call = self._calls.popleft() if self._calls else None
-            if batch:
-                self._hear(batch)
-            if call:
-                _answer_call(*call)
-            # What was heard is not kept alive until the next request.
-            batch = call = None
-        for job in self._jobs:
-            _fail(job.future, Stopped(_STOPPED))
-        for _, future in self._calls:
-            _fail(future, Stopped(_STOPPED))
+        try:
+            while self._step():
+                pass
+        finally:
+            self._dead = not self._closing
+            self._fail_waiting(DEAD if self._dead else STOPPING)
+            for future in self._at_hand:
+                fail(future, Stopped(DEAD))
+
+    def _step(self):
+        """Hear a batch and make a call, whichever waits; returns False once closed."""
+        with self._changed:
+            self._at_hand, self._began = [], None
+            self._changed.wait_for(lambda: self._jobs or self._calls or self._closing)
+            if self._closing:
+                return False
+            batch = self._take()
+            call = self._calls.popleft() if self._calls else None
+            self._at_hand = [job.future for job, _ in batch] + ([call[0]] if call else [])
+            self._began = time.monotonic()
+        if batch:
+            self._hear(batch)
+        if call:
+            answer(*call)
+        return True
+
+    def _fail_waiting(self, why):
+        with self._changed:
+            self._closing = True
+            waiting = [job.future for job in self._jobs] + [future for future, _ in self._calls]
+            self._jobs.clear()
+            self._calls.clear()
+            self._changed.notify_all()
+        for future in waiting:
+            fail(future, Stopped(why))
 
     def _take(self):
         """[(job, number of the window)] of the next batch; waits where more is about to come. Holds the lock."""
@@ -140,14 +172,16 @@ class Batcher:
         return sum(len(job.clips) - job.taken for job in self._jobs)
 
     def _forget(self):
-        """Leave out the jobs that nobody waits for any more."""
+        """Leave out the jobs and calls that nobody waits for any more. Holds the lock."""
         wanted = [job for job in self._jobs if not job.future.done()]
         if self._metrics:
             for _ in range(len(self._jobs) - len(wanted)):
                 self._metrics.drop()
-        # The same deque: somebody may hold it and wait for the lock to add to it.
-        self._jobs.clear()
-        self._jobs.extend(wanted)
+        calls = [call for call in self._calls if not call[0].done()]
+        # The same deques: somebody may hold one and wait for the lock to add to it.
+        for queue, kept in ((self._jobs, wanted), (self._calls, calls)):
+            queue.clear()
+            queue.extend(kept)
 
     def _hear(self, batch):
         try:
@@ -156,7 +190,7 @@ class Batcher:
                 raise RuntimeError(f'{len(values)} answers to {len(batch)} clips')
         except Exception as error:
             if len({id(job) for job, _ in batch}) == 1:
-                _fail(batch[0][0].future, error)
+                fail(batch[0][0].future, error)
             else:
                 # One clip must not take the answers of the others with it.
                 for one in batch:
@@ -170,17 +204,3 @@ class Batcher:
             if job.heard == len(job.clips):
                 with contextlib.suppress(InvalidStateError):
                     job.future.set_result(np.stack(job.rows))
-
-
-def _answer_call(function, future):
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(function())
-    except Exception as error:
-        future.set_exception(error)
-
-
-def _fail(future, error):
-    with contextlib.suppress(InvalidStateError):
-        future.set_exception(error)

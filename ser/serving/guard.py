@@ -1,13 +1,12 @@
 """The door: which requests may come in at all, and what every answer says to browsers. Plain ASGI, before any route."""
 
 import hmac
-import json
 import logging
 import time
 from urllib.parse import urlsplit
 
 from ser.serving.limits import is_loopback
-from ser.serving.refusal import Refusal
+from ser.serving.refusal import Refusal, as_json, unavailable
 
 LOG = logging.getLogger('ser.serving')
 OPEN = ('/', '/health', '/openapi.json')
@@ -21,6 +20,9 @@ HEADERS = {
     'permissions-policy': 'camera=(), geolocation=(), microphone=(self)', 'cache-control': 'no-store'}
 CLIENT_LEFT = 499
 """Counted, never sent: the client hung up before its answer."""
+CROWDED = 'crowded'
+"""In the state of a scope: its connection is one too many."""
+_JSON = (b'content-type', b'application/json')
 
 
 class Guard:
@@ -39,6 +41,7 @@ class Guard:
         if scope['type'] != 'http':
             raise RuntimeError(f"no {scope['type']} here")
         started, status = time.monotonic(), CLIENT_LEFT
+        send = _ending_lines(send)
 
         async def sending(message):
             nonlocal status
@@ -62,6 +65,8 @@ class Guard:
 
     def check(self, scope):
         """Raise the Refusal of a request that may not come in."""
+        if CROWDED in scope.get('state', ()):
+            raise unavailable('all connections of the server are taken. Try again in 5 s')
         headers = {}
         for name, value in scope['headers']:
             # Two of a kind would let each reader believe another one.
@@ -115,9 +120,27 @@ def _with_defaults(headers):
                         if name.encode() not in given)]
 
 
+def _ending_lines(send):
+    """An ASGI `send` that ends JSON with a newline, for those who read it on a terminal."""
+    adds = False
+
+    async def sending(message):
+        nonlocal adds
+        if message['type'] == 'http.response.start':
+            adds = _JSON in message['headers']
+            message = {**message, 'headers': [
+                (name, b'%d' % (int(value) + 1) if adds and name == b'content-length' else value)
+                for name, value in message['headers']]}
+        elif adds and not message.get('more_body'):
+            message = {**message, 'body': message.get('body', b'') + b'\n'}
+        await send(message)
+
+    return sending
+
+
 async def send_refusal(refusal, send):
     """Send a Refusal as JSON through an ASGI `send`."""
-    body = json.dumps({'error': refusal.sentence}, ensure_ascii=False).encode('utf-8', 'backslashreplace')
+    body = as_json(refusal.sentence)
     headers = {'content-type': 'application/json', 'content-length': str(len(body)), **refusal.headers}
     await send({'type': 'http.response.start', 'status': refusal.status,
                 'headers': [(name.lower().encode(), value.encode()) for name, value in headers.items()]})

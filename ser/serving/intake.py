@@ -1,40 +1,43 @@
 """From a request to its answer: a place in the queue, the body within its bounds, the time, a client that stays."""
 
 import asyncio
-from contextlib import contextmanager
 
-from ser.serving.batcher import Stopped
-from ser.serving.refusal import Gone, Refusal, busy, late
+from ser.serving.limits import size_words
+from ser.serving.refusal import Gone, Refusal, Stopped, busy, late, unavailable
+from ser.serving.threads import STOPPING
 from ser.serving.upload import UploadParser
 
 FORM_BYTES = 32 << 10
 """What the form around a file may add to it."""
 
-# How long a refused body is still read, so that its client comes to read why: in all, and without a byte.
-_DRAIN_SECONDS, _DRAIN_IDLE_SECONDS = 2.0, 0.25
+DRAIN_SECONDS = 2.0
+"""How long a refused body is still read, so that its client comes to read why."""
+# Without a byte.
+_DRAIN_IDLE_SECONDS = 0.25
 
 
 async def answered(request, service, work):
     """What the coroutine work(Upload) returns, for the file that a Starlette request brings.
 
-    Raises Refusal for what is too much, malformed, too late or more than the queue holds, and Gone when the client
-    hangs up; the work is then dropped.
+    Raises Refusal for what is too much, malformed, too late or more than the queue holds, and when the server ends or
+    cannot answer; Gone when the client hangs up. The work is then dropped.
     """
     body = _Body(request, service)
     try:
-        with service.place(), body.held():
-            async with asyncio.timeout(service.limits.timeout_seconds):
+        with service.place():
+            async with service.in_time():
                 upload = await body.upload()
                 try:
                     return await _while_there(request, work(upload))
                 finally:
                     upload.close()
     except Refusal as refused:
-        refusal = refused
+        # Without what was held where it came from.
+        refusal = refused.with_traceback(None)
     except TimeoutError:
-        refusal = late(service.limits)
-    except Stopped:
-        refusal = busy('the server is stopping')
+        refusal = unavailable(STOPPING) if service.stopping else late(service.limits)
+    except Stopped as stopped:
+        refusal = unavailable(str(stopped))
     if not await body.drained():
         # What is still on its way is no next request.
         refusal.headers.setdefault('Connection', 'close')
@@ -48,17 +51,18 @@ class _Body:
         self._request, self._service = request, service
         self._ended, self._bytes = False, 0
 
-    @contextmanager
-    def held(self):
-        """Give back, at the end, what the body takes of the memory that all requests share."""
-        try:
-            yield
-        finally:
-            self._service.held_bytes -= self._bytes
-            self._bytes = 0
-
     async def upload(self):
-        """The Upload that the body holds."""
+        """The Upload that the body holds; its memory is counted as held until it is freed."""
+        try:
+            return await self._upload()
+        except BaseException:
+            self._free()
+            raise
+
+    def _free(self):
+        self._service.hold(-self._bytes)
+
+    async def _upload(self):
         limits = self._service.limits
         claimed = self._request.headers.get('content-length', '')
         if claimed.isdecimal() and int(claimed[:20]) > limits.max_bytes + FORM_BYTES:
@@ -67,16 +71,15 @@ class _Body:
         while not self._ended:
             chunk = await self._next()
             self._bytes += len(chunk)
-            self._service.held_bytes += len(chunk)
+            self._service.hold(len(chunk))
             if self._bytes > limits.max_bytes + FORM_BYTES:
                 raise _too_large(limits)
             if self._service.held_bytes > limits.held_bytes:
                 raise busy('other recordings fill the memory for uploads')
             parser.feed(chunk)
-        upload = parser.finish()
-        if upload.size > limits.max_bytes:
+        if parser.size > limits.max_bytes:
             raise _too_large(limits)
-        return upload
+        return parser.finish(self._free)
 
     async def drained(self):
         """Read and forget what still comes of a refused body, for a short while; returns whether it has ended."""
@@ -84,7 +87,7 @@ class _Body:
         if self._ended or 'expect' in self._request.headers:
             return self._ended
         try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
+            async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._ended:
                     async with asyncio.timeout(_DRAIN_IDLE_SECONDS):
                         await self._next()
@@ -101,8 +104,8 @@ class _Body:
 
 
 def _too_large(limits):
-    return Refusal(413, f'the file is larger than {limits.max_bytes} bytes, the most that this server takes. Cut it, '
-                        'or save it as FLAC, OGG or MP3')
+    return Refusal(413, f'the file is larger than {size_words(limits.max_bytes)}, the most that this server takes. Cut '
+                        'it, or save it as FLAC, OGG or MP3')
 
 
 async def _while_there(request, work):

@@ -48,6 +48,12 @@ class Limits:
                            'any file')
 
 
+def size_words(count):
+    """A number of bytes as people read it: '64 MiB', '1.5 KiB'."""
+    value, unit = (count / 2**20, 'MiB') if count >= 2**20 else (count / 2**10, 'KiB')
+    return f'{round(value, 1 if value < 10 else 0):g} {unit}'
+
+
 def is_loopback(host):
     """Whether a name or address reaches this machine alone."""
     if host.lower() == 'localhost':

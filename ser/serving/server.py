@@ -6,13 +6,18 @@ import logging
 import os
 import signal
 import socket
+from functools import partial
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ser.errors import SerError
 from ser.serving.app import build_app
-from ser.serving.limits import is_loopback
+from ser.serving.guard import CROWDED
+from ser.serving.intake import DRAIN_SECONDS
+from ser.serving.limits import is_loopback, size_words
+from ser.serving.refusal import as_json
 
 LOG = logging.getLogger('ser.serving')
 _MOST_CONNECTIONS = 512
@@ -20,6 +25,8 @@ _HEADER_BYTES = 16 << 10
 _IDLE_SECONDS = 5
 PATIENCE_SECONDS = 10.0
 """How long a connection may take to bring the headers of a request, or to take more of an answer; up to twice that."""
+CLOSING_SECONDS = 4.0
+"""How long what was begun may take when the server is to end."""
 
 
 def listen(host, port):
@@ -53,51 +60,70 @@ def url_of(listener, host):
 
 
 def serve(service, listener, host, token=None, access_log=False):
-    """Answer requests on a listening socket until SIGINT or SIGTERM; what was begun is finished, within the time that
-    a request may take, and the service is closed."""
+    """Answer requests on a listening socket until SIGINT or SIGTERM. What was begun by then has CLOSING_SECONDS to be
+    answered; what takes longer is refused with 503."""
     limits = service.limits
     for name in ('uvicorn', 'python_multipart'):
         # Their warnings are of what strangers send.
         logging.getLogger(name).setLevel(logging.ERROR)
     server = Server(settings(build_app(service, host, token, access_log), limits), service)
     facts = service.facts
-    LOG.info('%s serves %s (%s). %s. A request: %s bytes, %g s of audio, %g s to wait; %s at once, batches of %s',
-             url_of(listener, host), facts['name'], facts['system'], facts['score'] or 'Not tested', limits.max_bytes,
-             limits.max_seconds, limits.timeout_seconds, limits.queue, limits.max_batch)
+    LOG.info('%s serves %s (%s). %s. A request: %s, %g s of audio, %g s to wait; %s at once, batches of %s',
+             url_of(listener, host), facts['name'], facts['system'], facts['score'] or 'Not tested',
+             size_words(limits.max_bytes), limits.max_seconds, limits.timeout_seconds, limits.queue, limits.max_batch)
     if not is_loopback(host):
         LOG.warning('plain HTTP: whoever listens in on the network reads the token and the recordings; put a server '
                     'that speaks TLS in front')
-    try:
-        server.run(sockets=[listener])
-    finally:
-        service.close()
+    server.run(sockets=[listener])
     requests, answered, clips = service.metrics.counts()
     LOG.info('stopped: %s requests, %s answered, %s clips heard', requests, answered, clips)
 
 
 def settings(app, limits):
     """The uvicorn.Config of an ASGI application within Limits."""
+    http = partial(Connection, most=limits.queue + _MOST_CONNECTIONS, answer_seconds=limits.timeout_seconds)
     return uvicorn.Config(
-        app, http=Connection, ws='none', loop='asyncio', lifespan='off', log_config=None, access_log=False,
+        app, http=http, ws='none', loop='asyncio', lifespan='off', log_config=None, access_log=False,
         server_header=False, proxy_headers=False, timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=int(limits.timeout_seconds) + 1,
-        limit_concurrency=limits.queue + _MOST_CONNECTIONS, h11_max_incomplete_event_size=_HEADER_BYTES)
+        timeout_graceful_shutdown=int(CLOSING_SECONDS + DRAIN_SECONDS) + 1,
+        h11_max_incomplete_event_size=_HEADER_BYTES)
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which would wait for ever for the rest of a request's headers, and for who does not read its answer,
-    until no connection is left."""
+    """uvicorn's, which would wait for ever for the rest of a request's headers, and for who does not read its answer or
+    reads it byte by byte, until no connection is left; and whose own refusals are no JSON."""
 
-    _last, _left = None, 0
+    _last, _left, _since = None, 0, 0.0
+
+    def __init__(self, *arguments, most, answer_seconds, **options):
+        """most: connections at once. answer_seconds: in which a client must take what was answered; up to
+        PATIENCE_SECONDS more."""
+        super().__init__(*arguments, **options)
+        self._most, self._answer_seconds = most, answer_seconds
 
     def connection_made(self, transport):
         """A client has come."""
         super().connection_made(transport)
+        if len(self.connections) > self._most:
+            self.app_state = {**self.app_state, CROWDED: True}
         self.loop.call_later(PATIENCE_SECONDS, self._look)
+
+    def send_400_response(self, msg):
+        """Refuse what is no HTTP."""
+        body = as_json('this is no valid HTTP request') + b'\n'
+        response = h11.Response(status_code=400, reason=b'Bad Request', headers=[
+            (b'content-type', b'application/json'), (b'content-length', b'%d' % len(body)), (b'connection', b'close')])
+        # In the middle of an answer there is nothing left to say.
+        with contextlib.suppress(h11.LocalProtocolError):
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _look(self):
         idle, left = self.cycle is None or self.cycle.response_complete, self.transport.get_write_buffer_size()
-        if left and left == self._left:
+        now = self.loop.time()
+        self._since = self._since or now if left else 0.0
+        if left and (left == self._left or now - self._since > self._answer_seconds):
             # Nobody takes the answer: closing would wait until somebody does.
             self.transport.abort()
             return
@@ -114,6 +140,11 @@ class Server(uvicorn.Server):
     def __init__(self, config, service):
         super().__init__(config)
         self._service = service
+
+    async def shutdown(self, sockets=None):
+        """Take no more connections, and leave what was begun a little time."""
+        self._service.end_within(min(CLOSING_SECONDS, self._service.limits.timeout_seconds))
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self):

@@ -4,20 +4,20 @@ import asyncio
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation.calibration import Calibration
 from ser.evaluation.dimension_files import read_task
+from ser.inference.emotion_windows import grid_of
 from ser.inference.recordings import BadRecording
 from ser.serving.audio import read_header, read_samples, unusable
-from ser.serving.batcher import Batcher
+from ser.serving.batcher import DEAD, Batcher
 from ser.serving.counters import Metrics
 from ser.serving.model_facts import model_facts
-from ser.serving.refusal import Refusal, busy
+from ser.serving.refusal import Refusal, busy, unavailable
+from ser.serving.threads import STOPPING, Threads
 from ser.shards.reader import longest, windows
 from ser.training.task import main_head
 
@@ -27,6 +27,10 @@ _LONG_AT_ONCE, _TIMELINES_AT_ONCE, _DECODERS = 2, 2, 4
 _WARM_SECONDS = 1.0
 # What a batch holds for each of its clips at most: a few long ones take no more memory than many of usual length.
 _BATCH_SECONDS = 8.0
+# A model that is at one batch for longer than any request may take answers nobody; a short time limit proves nothing.
+_LEAST_STUCK_SECONDS = 10.0
+# How long the model thread may take to end, and each of the others after it.
+_MODEL_END_SECONDS, _THREAD_END_SECONDS = 2.0, 0.5
 
 
 class Service:
@@ -44,8 +48,9 @@ class Service:
         self.requests = self.held_bytes = 0
         self.stopping = False
         self._run, self._coming, self._explainer = run, 0, None
-        self._decoders = ThreadPoolExecutor(_DECODERS, 'decode')
-        self._timelines = ThreadPoolExecutor(_TIMELINES_AT_ONCE, 'timeline')
+        self._lock, self._running = threading.Lock(), set()
+        self._decoders = Threads(_DECODERS, 'decode')
+        self._timelines = Threads(_TIMELINES_AT_ONCE, 'timeline')
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self.batcher = Batcher(predictor.values, limits.max_batch, limits.max_wait_ms / 1000, lambda: self._coming,
                                self.metrics, limits.max_batch * _BATCH_SECONDS * predictor.sample_rate)
@@ -57,15 +62,52 @@ class Service:
         self.batcher.submit([silence]).result()
 
     def close(self):
-        """Drop what waits and end every thread, the model's after its batch."""
+        """Drop what waits and let every thread end, the model's after its batch; returns whether all did in time."""
         self.stopping = True
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._timelines.shutdown(wait=False, cancel_futures=True)
-        self.batcher.close()
+        # The model's first: timelines wait for it.
+        ended = [self.batcher.close(_MODEL_END_SECONDS)]
+        ended += [threads.close(_THREAD_END_SECONDS) for threads in (self._timelines, self._decoders)]
+        return all(ended)
+
+    def trouble(self):
+        """(state, sentence) while nobody is answered: 'stopping', 'dead' or 'stuck', and why; None else."""
+        if self.stopping:
+            return 'stopping', STOPPING
+        if self.batcher.dead:
+            return 'dead', DEAD
+        if (seconds := self.batcher.busy_seconds) > max(self.limits.timeout_seconds, _LEAST_STUCK_SECONDS):
+            return 'stuck', (f'the model has been at one batch for {seconds:.0f} s, longer than a request may take. If '
+                             'that goes on, the server must be started again')
+        return None
+
+    def hold(self, count):
+        """Count so many bytes more, or fewer, of uploads in memory; from any thread."""
+        with self._lock:
+            self.held_bytes += count
+
+    @asynccontextmanager
+    async def in_time(self):
+        """Raise TimeoutError when a request has taken as long as it may, or as long as the end of the server leaves."""
+        async with asyncio.timeout(self.limits.timeout_seconds) as bound:
+            self._running.add(bound)
+            try:
+                yield
+            finally:
+                self._running.discard(bound)
+
+    def end_within(self, seconds):
+        """Take no more requests, and leave those that are being answered so many seconds from now."""
+        self.stopping = True
+        until = asyncio.get_running_loop().time() + seconds
+        for bound in self._running:
+            if not bound.expired() and bound.when() > until:
+                bound.reschedule(until)
 
     @contextmanager
     def place(self):
-        """A place in the queue for one request; raises Refusal where all are taken."""
+        """A place in the queue for one request; raises Refusal where all are taken, or none is answered."""
+        if trouble := self.trouble():
+            raise unavailable(trouble[1])
         if self.requests >= self.limits.queue:
             raise busy(f'the server has its hands full with {self.requests} requests')
         self.requests += 1
@@ -112,15 +154,19 @@ class Service:
 
     def _said(self, values):
         """What is said of uncalibrated probabilities float64 (C,)."""
-        calibration, names = self.predictor.calibration or Calibration(), self.predictor.names
+        calibration, names = self.predictor.calibration, self.predictor.names
         values = calibration.apply(values)
         emotion, confidence = calibration.answer(values, names)
         return {'emotion': emotion, 'likeliest': names[int(values.argmax())], 'confidence': confidence,
-                'calibrated': self.predictor.calibration is not None, 'threshold': calibration.threshold,
+                'calibrated': calibration.fitted, 'threshold': calibration.threshold,
                 'probabilities': dict(zip(names, values.tolist(), strict=True))}
 
     async def timeline(self, upload, window_seconds, hop_seconds):
         """A dict as answers.Timeline describes it. window_seconds, hop_seconds: None leaves it to the model."""
+        try:
+            grid_of(self.predictor.sample_rate, self.predictor.config.data.max_seconds, window_seconds, hop_seconds)
+        except SerError as error:
+            raise Refusal(422, str(error)) from None
         await self._in_thread(read_header, upload, self.limits)
         model = QueuedPredictor(self.predictor, self.batcher)
 
@@ -136,8 +182,6 @@ class Service:
             return await asyncio.wrap_future(future)
         except BadRecording as bad:
             raise unusable(upload, bad) from None
-        except SerError as error:
-            raise Refusal(422, str(error)) from None
         finally:
             model.stop()
 

@@ -46,11 +46,15 @@ export async function send(route, file, signal, onBusy = () => {}) {
 
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * seconds);
-    signal?.addEventListener('abort', () => {
+    const leave = () => {
       clearTimeout(timer);
       reject(new DOMException('removed', 'AbortError'));
-    }, { once: true });
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', leave);
+      resolve();
+    }, 1000 * seconds);
+    signal?.addEventListener('abort', leave, { once: true });
   });
 }
 
@@ -115,6 +119,7 @@ async function failureOf(response) {
     413: ['Too large or too long', 'Cut the recording into shorter pieces.'],
     422: ['The request was not understood', 'Reload the page: it may be older than the server.'],
     429: ['The server is busy', `It answers others first. Try again in ${duration(retryAfter ?? 1)}.`],
+    503: ['The server answers nobody now', 'It is starting, ending or stuck. Try again in a while.'],
     504: ['It took too long', 'The server gave up on this recording. Try a shorter one, or again later.'],
   }[status] ?? [`The server could not answer (${status})`, 'Its log says why.'];
   return new Failure(title, said || otherwise, { status, retryAfter, again: ![400, 413].includes(status) });

@@ -15,11 +15,11 @@ const SALIENCY = 'These pictures are all that the network saw. Saliency is brigh
 export function explainPart(section, item, player, start = null) {
   const asked = { route: start === null ? 'explain' : `explain?start=${start.toFixed(2)}`, atOnce: start !== null,
     label: 'Show what the model looked at', waiting: 'Working out what counted' };
-  part(section, item, asked, (facts) => {
+  part(section, item, asked, (facts, signal) => {
     section.append(copyOf(byId('explain-template')));
     const { start: from, seconds, views } = facts;
     const figures = section.querySelector('.figures');
-    figures.append(waveFigure(facts), ...views.map(viewFigure));
+    figures.append(waveFigure(facts, signal), ...views.map(viewFigure));
     section.querySelector('.explain-words').textContent = views.length ? SALIENCY : 'This model sees no pictures.';
     const toggle = section.querySelector('.explain-toggle');
     const overlays = [...figures.querySelectorAll('.saliency')];
@@ -48,11 +48,11 @@ function viewFigure({ name, png, saliency }) {
     make('span', { className: 'quiet', textContent: `${VIEW_WORDS}${name === 'waveform' ? '' : UPWARDS}` })));
 }
 
-function waveFigure({ waveform, attention, start, seconds }) {
+function waveFigure({ waveform, attention, start, seconds }, signal) {
   const words = attention ? 'Waveform, and below how much weight each moment got (attention)' : 'Waveform';
   const canvas = make('canvas', { className: 'explain-wave', role: 'img' });
   canvas.setAttribute('aria-label', attention ? `${words}. ${heaviest(attention)}` : words);
-  keepDrawn(canvas, () => drawWave(canvas, waveform.peaks, attention, start, seconds));
+  keepDrawn(canvas, () => drawWave(canvas, waveform.peaks, attention, start, seconds), signal);
   const caption = make('figcaption', {}, make('strong', { textContent: words }));
   if (attention) caption.append(make('span', { className: 'quiet', textContent: ` ${heaviest(attention)}` }));
   return make('figure', { className: 'across' }, canvas, caption);

@@ -52,8 +52,11 @@ export function sharp(canvas) {
   return { context, width, height };
 }
 
-/** Draw now, and again whenever the canvas changes its size or the page its colours. */
-export function keepDrawn(canvas, draw) {
-  new ResizeObserver(draw).observe(canvas);
-  window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+/** Draw now, and again whenever the canvas changes its size or the page its colours, until `signal` ends it. */
+export function keepDrawn(canvas, draw, signal) {
+  if (signal.aborted) return;
+  const observer = new ResizeObserver(draw);
+  observer.observe(canvas);
+  signal.addEventListener('abort', () => observer.disconnect(), { once: true });
+  window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw, { signal });
 }

@@ -32,6 +32,8 @@ export async function record(limits) {
     stream.getTracks().forEach((track) => track.stop());
     await context.close();
     byId('recorder').hidden = true;
+    // They would keep all samples until the next recording.
+    byId('recorder-stop').onclick = byId('recorder-cancel').onclick = null;
   }
 }
 

@@ -18,7 +18,7 @@ const MOST_PIXELS = 16000;
 export function timelinePart(section, item, player) {
   const asked = { route: 'timeline', label: 'Show emotion over time', waiting: 'Listening from start to end',
     atOnce: item.result.seconds > LONG_SECONDS };
-  part(section, item, asked, async (timeline) => {
+  part(section, item, asked, async (timeline, signal) => {
     item.timeline = timeline;
     const peaks = await peaksOf(item.file, timeline.seconds, PEAKS);
     section.append(copyOf(byId('timeline-template')));
@@ -28,9 +28,9 @@ export function timelinePart(section, item, player) {
     section.querySelector('.save-segments').onclick = () => saveSegments(csvName, timeline);
     const canvas = section.querySelector('canvas');
     canvas.style.height = `${chartHeight(rowsOf(timeline))}px`;
-    keepDrawn(canvas, () => drawChart(canvas, timeline, peaks));
+    keepDrawn(canvas, () => drawChart(canvas, timeline, peaks), signal);
     zoomable(section, timeline);
-    seekable(section, timeline, player);
+    seekable(section, timeline, player, signal);
   });
 }
 
@@ -85,16 +85,18 @@ function playPart(player, start, end) {
   const stop = () => {
     if (player.currentTime < end && !player.paused) return;
     player.pause();
-    player.removeEventListener('timeupdate', stop);
+    player.ontimeupdate = null;
   };
+  // The end of the part before is none of this one's.
+  player.ontimeupdate = null;
   player.pause();
   player.currentTime = start;
   // A recording that the browser cannot play has said so already.
-  player.play().then(() => player.addEventListener('timeupdate', stop), () => {});
+  player.play().then(() => { player.ontimeupdate = stop; }, () => {});
 }
 
 /** The track is a slider; the player and it show one position. */
-function seekable(section, timeline, player) {
+function seekable(section, timeline, player, signal) {
   const track = section.querySelector('.track');
   const { seconds } = timeline;
   let at = 0;
@@ -125,11 +127,14 @@ function seekable(section, timeline, player) {
     if (track.hasPointerCapture(event.pointerId)) toPointer(event);
   });
   track.addEventListener('keydown', (event) => onKey(event, { seek, at, seconds, player }));
+  let frame = 0;
   const follow = () => {
     show(player.currentTime);
-    if (!player.paused && track.isConnected) requestAnimationFrame(follow);
+    // One frame at a time, however many events come.
+    cancelAnimationFrame(frame);
+    if (!player.paused && track.isConnected) frame = requestAnimationFrame(follow);
   };
-  for (const name of ['play', 'seeked', 'timeupdate']) player.addEventListener(name, follow);
+  for (const name of ['play', 'seeked', 'timeupdate']) player.addEventListener(name, follow, { signal });
   show(0);
 }
 
