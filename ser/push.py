@@ -6,8 +6,9 @@ from ser.command import DONE, Parser, log_to_terminal, run_command
 
 EPILOG = """\
 Sends config.yaml, labels.json, the weights with their sha256, calibration, scores, pictures, and the model card as
-README.md; never audio. What names clips or speakers goes along with --with-predictions only; folders of this machine
-are left out of every file. A README.md that is there already is not touched: the card then goes to MODEL_CARD.md.
+README.md; never audio. What names clips or speakers goes along with --with-predictions only (auxiliary classes that are
+speakers are numbers without it); folders of this machine are left out of every file. A README.md that is there already
+is not touched: the card then goes to MODEL_CARD.md, and scores that the two state differently are said.
 Everything is listed with its size before anything is sent. Log in once with 'hf auth login', or set HF_TOKEN."""
 
 
@@ -21,7 +22,7 @@ def parser():
     p.add_argument('--licence', metavar='ID', default='other',
                    help="the model's licence, as the hub calls it, such as mit or cc-by-nc-sa-4.0 (default: other)")
     p.add_argument('--with-predictions', action='store_true',
-                   help='also predictions.csv and split.csv, which name clips and speakers')
+                   help='also predictions.csv, split.csv and classes of auxiliary heads, which name clips and speakers')
     p.add_argument('--yes', action='store_true', help='send without asking')
     return p
 

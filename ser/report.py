@@ -3,13 +3,13 @@
 import sys
 
 from ser.command import Parser, log_to_terminal, run_command
+from ser.reports import CLIPS
 
-CLIPS = 4
 EPILOG = """\
 RUN may be a run directory, a folder of folds or of seeds, an ensemble, or what ser evaluate wrote elsewhere. The page
 is made from its files; where the shards are at hand it also tells groups apart and holds clips to listen to. A file
-that is missing is said in its section. Speakers, clips and the folders of the config and command are named in it:
-think of that before passing it on. --robustness scores the test part again under noise, codecs, filters and cuts
+that is missing is said in its section. Speakers and clips are named in it: think of that before passing it on; folders
+of this machine are left out. --robustness scores the test part again under noise, codecs, filters and cuts
 (some twenty times the time of a test), writes robustness.json and shows it; without it a sheet that is there is shown.
 Exit code: 0 done, 2 refused."""
 

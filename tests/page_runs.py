@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shlex
 from unittest.mock import patch
 
 import numpy as np
@@ -40,7 +41,7 @@ def whole_run(path, names=(NAMES[0], 'a/b ~ c', HOSTILE, 'sad, "so"')):
     _vary(path / 'predictions.csv')
     _validation(path, names)
     (path / 'environment.json').write_text(json.dumps(ENVIRONMENT))
-    (path / 'command.txt').write_text(f'ser train {HOSTILE}\n')
+    (path / 'command.txt').write_text(f'ser train {shlex.quote(HOSTILE)}\n')
     with unplotted():
         evaluate_run(path, FAST)
     return path

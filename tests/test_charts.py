@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ser.reports.charts import MOST_POINTS, Axis, Series, around, bar, heat, interval, line_chart, scatter, ticks
+from ser.reports.page import STYLE
 from tests.page_reading import Page
 
 AXES = (Axis('across', 0.0, 10.0), Axis('up', 0.0, 1.0, percent=True))
@@ -68,3 +69,26 @@ def test_glyphs_stay_on_their_scale():
     assert 'width="100.0"' in bar(1.7) and 'width="0.0"' in bar(-1)
     assert interval(0.5, 0.2, 0.9, 0.1).count('<line') == 3 and interval(0.5, None, None).count('<line') == 1
     assert [heat(share) for share in (0, 0.024, 0.5, 1, 2)] == ['h0', 'h0', 'h10', 'h20', 'h20']
+
+
+def luminance(colour):
+    """Relative luminance of sRGB 0 to 255 by WCAG 2."""
+    shares = np.asarray(colour) / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize('dark', [False, True])
+def test_cells_of_every_depth_can_be_read(dark):
+    css = STYLE.read_text()
+    blocks = re.findall(r':root \{([^}]*)\}', css)
+    found = dict(re.findall(r'--([a-z]+): ([^;]+);', blocks[dark]))
+    colours = {name: [int(value[place:place + 2], 16) for place in (1, 3, 5)] if value[0] == '#' else
+               [int(part) for part in value.split()] for name, value in found.items()}
+    rules = re.findall(r'\n( *)((?:\.[huv]\d+,? ?)+)\{ color: var\(--over\); \}', css)
+    over = {name for indent, names in rules if dark or not indent for name in re.findall(r'[huv]\d+', names)}
+    worst = {}
+    for name, kind, share in re.findall(r'\.([huv]\d+) \{ background: rgb\(var\(--(\w+)\) / ([\d.]+)\); \}', css):
+        ground = (1 - float(share)) * np.array(colours['ground']) + float(share) * np.array(colours[kind])
+        low, high = sorted((luminance(ground), luminance(colours['over' if name in over else 'text'])))
+        worst[name] = (high + 0.05) / (low + 0.05)
+    assert len(worst) == 41 and min(worst.values()) > 3.6, min(worst, key=worst.get)

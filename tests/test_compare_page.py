@@ -90,9 +90,31 @@ def test_runs_that_differ_in_signs_alone_have_sections_of_their_own(tmp_path):
     assert len(ids) == len(set(ids)) and 'Classes: run-b (2)' in page.titles
 
 
+COST = {'system': 'crnn', 'parameters': 1234567, 'gmac': 0.5, 'clips_per_second': 81.5, 'seconds': 9.0, 'runs': 1}
+
+
+def test_costs_are_there_where_they_are_known(runs):
+    facts = compare(runs, lambda path: COST if path == runs[0] else dict.fromkeys(COST))
+    page, held = read(runs, facts), ways(facts)
+    assert page.titles[4] == 'Costs' and 'Parameters and GMAC (1e9 multiply-accumulates' in page.text
+    shown = {way: values for way, values in page.of(FACTS).items() if way.startswith('systems/')}
+    assert {way: float(value) for way, (value,) in shown.items()} == {way: held[way] for way in (
+        'systems/0/parameters', 'systems/0/gmac', 'systems/0/clips_per_second', 'systems/0/ua', 'systems/1/ua')}
+    assert '1,234,567' in page.text and page.text.count('n/a') >= 4
+
+
+def test_no_folder_is_shown_and_runs_called_alike_are_told_apart(tmp_path):
+    page = read([make_run(tmp_path / name / 'run') for name in ('a', 'b')])
+    assert 'a/run against b/run' in page.text and str(tmp_path) not in page.text
+
+
 def test_the_option_of_the_command(runs, tmp_path, capsys):
     assert main([*map(str, runs), '--page', str(tmp_path / 'page.html'), '--json', str(tmp_path / 'facts.json')]) == 0
     assert (tmp_path / 'page.html').read_text() == comparison_page(runs, json.loads(
         (tmp_path / 'facts.json').read_text()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('ser.training.cost.system_cost', lambda path: COST)
+        assert main([*map(str, runs), '--cost', '--page', str(tmp_path / 'costs.html')]) == 0
+    assert 'Costs' in Page((tmp_path / 'costs.html').read_text().removeprefix('<!doctype html>\n')).titles
     assert main([*map(str, runs), '--page', str(tmp_path)]) == 2
     assert f'--page {tmp_path}: is a folder. Name a file' in capsys.readouterr().err

@@ -9,7 +9,7 @@ import yaml
 from ser.errors import SerError
 from ser.evaluation.dimension_report import evaluate_run
 from ser.evaluation.origin import origin_of
-from ser.inference.hub_files import CLIPS, KNOWN, body, files_of, readme, without_folders
+from ser.inference.hub_files import CLIPS, KNOWN, body, files_of, readme
 from tests.test_dimension_report import FAST, make_run, no_pictures  # noqa: F401
 from tests.tiny_run import tiny_run  # noqa: F401
 
@@ -64,12 +64,3 @@ def test_a_readme_without_its_front_matter():
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(SerError, match='not a run directory'):
         files_of(tmp_path, 'me/mine')
-
-
-@pytest.mark.parametrize(('text', 'left'), [
-    ('/home/me/data/ravdess: 2 of 3 are used', 'ravdess: 2 of 3 are used'), ('in `~/a/b.tar`.', 'in `b.tar`.'),
-    (r'C:\Users\me\x.tar', 'x.tar'), ('https://zenodo.org/records/1', 'https://zenodo.org/records/1'),
-    ('15/4/5 speakers in train/valid/test', '15/4/5 speakers in train/valid/test'), ('speech and/or song', None),
-    ("set 'a=/x/y z'", "set 'a=y z'"), ('data/ravdess', None)])
-def test_folders_are_left_out_of_texts(text, left):
-    assert without_folders({'notes': [text, 1, None]}) == {'notes': [left or text, 1, None]}

@@ -11,7 +11,7 @@ import yaml
 
 from ser.errors import SerError
 from ser.inference import hub
-from ser.inference.hub_files import KNOWN
+from ser.inference.hub_files import KNOWN, NEEDED, WEIGHTS
 from ser.pull import main as pull
 from ser.push import main as push
 from tests.hub_server import TOKEN, serving
@@ -122,6 +122,73 @@ def test_a_readme_that_is_there_is_never_touched(server, run, capsys):
     assert server.files('tester/busy') == {'.gitattributes': b'', 'README.md': b'theirs'}
 
 
+def test_a_readme_of_an_earlier_push_goes_on_to_state_its_scores_and_that_is_said(server, run, capsys):
+    import json
+
+    assert sent(run) == 0
+    first = server.files(NAME)['README.md']
+    capsys.readouterr()
+    assert sent(run) == 0
+    assert 'README.md is there already and says the same\n' in capsys.readouterr().out
+    assert set(server.files(NAME)) & {'README.md', 'MODEL_CARD.md'} == {'README.md'}
+    metrics = json.loads((run / 'test_metrics.json').read_text())
+    before, metrics['ua'] = metrics['ua'], 0.987
+    (run / 'test_metrics.json').write_text(json.dumps(metrics))
+    for _ in range(2):
+        assert sent(run) == 0
+        told = capsys.readouterr().out
+        assert 'README.md there states other scores, and its page will go on to show them: recall ' \
+            f'{round(before, 4):g} (0.987 here). Put MODEL_CARD.md in its place there' in told
+    assert server.files(NAME)['README.md'] == first and b'98.7 %' in server.files(NAME)['MODEL_CARD.md']
+
+
+@pytest.fixture
+def of_two_heads(run):
+    """The run with a second head, for speakers."""
+    from ser.config.load import load_resolved
+    from ser.models import build_model
+    from ser.training.checkpoint import save_weights
+
+    config = yaml.safe_load((run / 'config.yaml').read_text())
+    config['task'] = {'kind': 'emotion', 'auxiliary': {'voice': {'key': 'speaker'}}}
+    (run / 'config.yaml').write_text(yaml.safe_dump(config))
+    (run / 'auxiliary.json').write_text('{"voice": ["s00", "s01", "s02"]}')
+    names = ('a', 'b')
+    (run / 'labels.json').write_text('["a", "b"]')
+    model = build_model(load_resolved(run / 'config.yaml'), names, load_pretrained=False,
+                        auxiliary={'voice': ('s00', 's01', 's02')})
+    save_weights(run / 'best.safetensors', model.state_dict())
+    return run
+
+
+def test_classes_that_are_speakers_are_numbers_and_what_is_fetched_predicts(server, of_two_heads, tmp_path, capsys):
+    from ser.inference.predictor import Predictor
+
+    assert sent(of_two_heads) == 0
+    assert 'auxiliary voice: its 3 classes name speakers and are sent as numbers' in capsys.readouterr().out
+    assert pull([NAME, str(tmp_path / 'out')]) == 0
+    pulled = Predictor(tmp_path / 'out', 'cpu')
+    assert pulled.auxiliary == {'voice': ('1', '2', '3')} and pulled.values([tone(1)]).shape == (1, 2)
+    assert push([str(of_two_heads), 'tester/open', '--yes', '--with-predictions']) == 0
+    assert b'"s01"' in server.files('tester/open')['auxiliary.json']
+
+
+def test_a_model_without_its_second_head_s_classes_is_neither_sent_nor_fetched(server, of_two_heads, tmp_path, capsys):
+    sent(of_two_heads)
+    del server.files(NAME)['auxiliary.json']
+    refused(capsys, pull([NAME, str(tmp_path / 'out')]), 'no whole model: its config asks for auxiliary.json')
+    assert not (tmp_path / 'out').exists()
+    (of_two_heads / 'auxiliary.json').unlink()
+    refused(capsys, sent(of_two_heads), 'auxiliary.json is missing, and without it nobody could predict')
+
+
+def test_files_of_unknown_size_are_not_fetched():
+    held = dict.fromkeys(NEEDED, 10) | {WEIGHTS: None}
+    hub._check_held(NAME, held, [*held])
+    with pytest.raises(SerError, match='does not say how large labels.json is, and at most 67,108,864 bytes are'):
+        hub._check_held(NAME, held | {'labels.json': None}, [*held])
+
+
 def test_a_branch_of_its_own(server, run, tmp_path, capsys):
     server.add(NAME, {'README.md': b'mine'})
     for _ in range(2):
@@ -208,7 +275,9 @@ def test_what_cannot_be_fetched_leaves_nothing(server, run, tmp_path, capsys, mo
 
 def test_out_of_reach_or_without_the_library(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('HF_ENDPOINT', 'http://127.0.0.1:9')
-    refused(capsys, pull([NAME, str(tmp_path / 'out')]), f"'{NAME}' cannot be fetched: ", 'within reach? Try again')
+    assert pull([NAME, str(tmp_path / 'out')]) == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: '{NAME}' cannot be fetched: ") and 'within reach? Try again' in line
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
     refused(capsys, pull([NAME, str(tmp_path / 'out')]), 'cannot be fetched: ')
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)

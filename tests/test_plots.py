@@ -102,6 +102,16 @@ def test_class_distribution(tmp_path, names):
     assert blue / green == pytest.approx(30 / 7, rel=0.2)
 
 
+def test_one_clip_and_one_speaker_are_one(monkeypatch):
+    drawn = []
+    monkeypatch.setattr('ser.evaluation.plots.save', lambda figure, path: drawn.append(figure))
+    members = [Member('k', 's', 'a', 'train'), *(Member(f'k{i}', f's{i}', 'a', 'valid') for i in range(2))]
+    plot_class_distribution(members, ('a', 'b'), None)
+    legend, = drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        'train: 1 clip, 1 speaker', 'valid: 2 clips, 2 speakers', 'test: 0 clips']
+
+
 def test_names_are_shortened_in_the_middle():
     assert shortened('happy') == 'happy' and shortened('two\nlines') == 'two lines'
     assert shortened('abcdefghij', 5) == 'ab…ij' and shortened('abcdefghij', 6) == 'abc…ij'

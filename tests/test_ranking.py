@@ -45,7 +45,20 @@ def test_ap_is_precision_averaged_over_gains_in_recall():
 def test_curves_run_from_corner_to_corner():
     for one in rankings(some())[0]:
         assert (one.roc[0][[0, -1]].tolist(), one.roc[1][[0, -1]].tolist()) == ([0, 1], [0, 1])
-        assert one.pr[0][[0, -1]].tolist() == [0, 1] and one.pr[1][-1] == pytest.approx(one.share)
+        assert one.pr[0][[0, -1]].tolist() == [0, 1]
+
+
+def test_the_area_below_the_steps_of_precision_is_ap_and_no_recall_stands_twice():
+    for one in rankings(some())[0]:
+        recall, precision = one.pr
+        assert np.sum(np.diff(recall) * precision[:-1]) == pytest.approx(one.ap, abs=1e-12)
+        assert (np.diff(recall) > 0).all() and (precision > 0).all()
+
+
+def test_wrong_clips_at_the_top_draw_no_stroke_at_recall_0():
+    # The two surest are of another class: of the three clips taken then, one is right.
+    found, _ = rankings(predictions([1, 1, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8]], ('a', 'b')))
+    assert [values.tolist() for values in found[0].pr] == [[0, 1], [1 / 3, 1 / 3]]
 
 
 def test_a_class_alone_or_absent_has_none():

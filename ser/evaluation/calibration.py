@@ -35,6 +35,11 @@ class Calibration:
     facts: dict = field(default_factory=dict, compare=False)
     """The rest of calibration.json: how it was fitted and what it changed."""
 
+    @property
+    def fitted(self):
+        """Whether a run has it, in its calibration.json; else probabilities stay the model's own."""
+        return bool(self.facts)
+
     def apply(self, probabilities):
         """Calibrated probabilities, float64 (..., C) with rows that sum to 1, of uncalibrated ones of that shape.
 

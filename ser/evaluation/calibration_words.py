@@ -1,5 +1,6 @@
 """A calibration in words: one line for a log, a section of a model card, rows of its table of files."""
 
+from ser.evaluation.calibration_metrics import BINS
 from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
 
 _ROWS = (('expected calibration error (ECE)', 'ece'), ('log loss (nats)', 'log_loss'), ('Brier score', 'brier'))
@@ -48,9 +49,10 @@ def confidence_lines(metrics):
             for name, score in _ROWS]
     lines = ['## Confidence', '', f'{_origin(facts)} `predictions.csv` holds the uncalibrated ones.', '',
              *markdown_table(('test part', 'uncalibrated', 'calibrated', 'change'), rows, 'lrrr'), '',
-             f"ECE is over 15 bins of equal width. It cannot reach 0 on {counted(test['clips'], 'clip')}: confidences "
-             f"that keep their promise exactly would show {percent(test['after']['ece_if_calibrated'])} by chance "
-             'alone. Each resample adds such chance of its own, so the interval of ECE leans upwards and may lie above '
+             f"ECE is over {BINS} bins of equal width. It cannot reach 0 on {counted(test['clips'], 'clip')}: "
+             'confidences that keep their promise exactly would show '
+             f"{percent(test['after']['ece_if_calibrated'])} by chance alone. Each resample adds such "
+             'chance of its own, so the interval of ECE leans upwards and may lie above '
              f"the measured value. Intervals: {test['interval_method']}.", '', _named(facts), '']
     if 'validation' in facts:
         lines += ['![Reliability before and after](reliability.png)', '', '![Risk and coverage](risk_coverage.png)', '']

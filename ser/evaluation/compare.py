@@ -84,10 +84,12 @@ def _check(first, other):
 
 
 def short_names(paths):
-    """The last part of each path, or the whole path where two end alike."""
-    ends = [path.rstrip('/').rsplit('/', 1)[-1] for path in paths]
-    return [end if ends.count(end) == 1 and end not in ('', '.', '..') else path
-            for end, path in zip(ends, paths, strict=True)]
+    """As many of the last parts of each path as tell it from the others; the whole path where that ends in dots."""
+    parts = [path.rstrip('/').split('/') for path in paths]
+    ends = [['/'.join(one[-count:]) for one in parts] for count in range(1, 1 + max(map(len, parts)))]
+    return [path if one[-1] in ('', '.', '..') else
+            next((end for every in ends if every.count(end := every[place]) == 1), path)
+            for place, (path, one) in enumerate(zip(paths, parts, strict=True))]
 
 
 def _comparison(first, other, labels, evaluation):

@@ -3,12 +3,13 @@
 from ser.evaluation.summary import audience
 from ser.evaluation.tables import markdown_table, mean_of, percent_with_interval, rounded, text_table
 
-_SPEAKERS = {True: 'unseen', False: 'in training too', None: 'unknown'}
+SPEAKERS = {True: 'unseen', False: 'in training too', None: 'unknown'}
+"""What is said of test speakers, by `speaker_disjoint`."""
 _HEADER = ('run', 'UA', 'WA', 'UA difference', 'WA difference', 'better in', 'test speakers', 'leaks')
 _ALIGN = 'lrrrrrll'
 _SYSTEM_HEADER = ('run', 'system', 'parameters', 'GMAC a clip', 'clips/s', 'UA', 'protocol', 'test speakers')
 _SYSTEM_ALIGN = 'llrrrrll'
-_SYSTEM_NOTE = ('parameters and GMAC (1e9 multiply-accumulates of the network for one clip, without the front end) are '
+SYSTEM_NOTE = ('parameters and GMAC (1e9 multiply-accumulates of the network for one clip, without the front end) are '
                 'of one model (0 parameters: fitted at once, nothing learns by steps); clips/s of training, each on '
                 'the machine that trained it')
 
@@ -27,16 +28,22 @@ def comparison_lines(facts, markdown=False):
 
 def _system_blocks(systems, markdown):
     """A table of the systems for each test part, and how its columns were made."""
-    tests, lines = {}, []
-    for row in systems:
-        tests.setdefault((row['clips_sha256'], row['protocol_kind'], row['speaker_disjoint']), []).append(row)
-    for rows in tests.values():
-        cells = [(_named(row), row['system'] or 'n/a', rounded(row['parameters']), rounded(row['gmac']),
+    lines = []
+    for rows in by_test(systems):
+        cells = [(named(row), row['system'] or 'n/a', rounded(row['parameters']), rounded(row['gmac']),
                   rounded(row['clips_per_second']), percent_with_interval(row['ua'], row['ua_interval']),
-                  row['protocol_kind'], _SPEAKERS[row['speaker_disjoint']]) for row in rows]
+                  row['protocol_kind'], SPEAKERS[row['speaker_disjoint']]) for row in rows]
         table = (markdown_table if markdown else text_table)(_SYSTEM_HEADER, cells, _SYSTEM_ALIGN)
         lines += [f'systems tested on {audience(rows[0])}', '', *table, '']
-    return lines + _listed([_SYSTEM_NOTE], markdown)
+    return lines + _listed([SYSTEM_NOTE], markdown)
+
+
+def by_test(rows):
+    """Rows of a `compare.compare` dict, a list for each test part and protocol: those may stand in one column."""
+    tests = {}
+    for row in rows:
+        tests.setdefault((row['clips_sha256'], row['protocol_kind'], row['speaker_disjoint']), []).append(row)
+    return list(tests.values())
 
 
 def _groups(comparisons):
@@ -77,12 +84,12 @@ def _unpaired_block(one, markdown):
 
 def _cells(row, ua='', wa='', better=''):
     leaks = f"{len(row['leaks'])}, see below" if row['leaks'] else 'none noted'
-    return (_named(row), percent_with_interval(row['ua'], row['ua_interval']),
-            percent_with_interval(row['wa'], row['wa_interval']), ua, wa, better, _SPEAKERS[row['speaker_disjoint']],
+    return (named(row), percent_with_interval(row['ua'], row['ua_interval']),
+            percent_with_interval(row['wa'], row['wa_interval']), ua, wa, better, SPEAKERS[row['speaker_disjoint']],
             leaks)
 
 
-def _named(row):
+def named(row):
     """A row's name, with what it is the mean of."""
     if row['members']:
         return f"{row['run']} ({mean_of(len(row['members']))})"

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ser.evaluation.run_files import CLASS_SCORE, DIMENSION_SCORE
+from ser.evaluation.tables import counted
 from ser.files import write_rows, write_whole
 from ser.shards.index import PARTS
 
@@ -162,9 +163,9 @@ def plot_class_distribution(members, names, path, title='Clips per class and par
     axes = figure.subplots()
     for i, (part, colour) in enumerate(zip(PARTS, (BLUE, ORANGE, GREEN), strict=True)):
         values = [counts[part][name] for name in names]
-        known = f', {len(speakers[part])} speakers' if speakers[part] and None not in speakers[part] else ''
+        known = f', {counted(len(speakers[part]), "speaker")}' if speakers[part] and None not in speakers[part] else ''
         bars = axes.barh(places + (i - 1) * thickness, values, height=thickness * 0.92, color=colour,
-                         label=f'{part}: {sum(values)} clips{known}')
+                         label=f'{part}: {counted(sum(values), "clip")}{known}')
         axes.bar_label(bars, padding=3, fontsize=8, color='#1A1A1A')
     axes.set_yticks(places, [shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -5,12 +5,15 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ser.errors import SerError
 from ser.files import verifies
-from ser.inference.hub_files import CARD, KNOWN, NEEDED, README, WEIGHTS, body, files_of
+from ser.inference.hub_auxiliary import class_notes
+from ser.inference.hub_files import CARD, KNOWN, NEEDED, README, WEIGHTS, body, files_of, needed_by
+from ser.inference.hub_readme import differences
 from ser.training.run import open_run
 
 log = logging.getLogger(__name__)
@@ -72,17 +75,41 @@ def prepare(run, repository, private=False, revision=None, with_predictions=Fals
     files, api = files_of(run, repository, with_predictions, licence), _api(repository)
     with _explained(repository, 'sent'):
         api.whoami()
-    held = _held(api, repository, revision)
+    held, notes = _held(api, repository, revision), tuple(class_notes(run, with_predictions))
     if held is None:
-        return Upload(repository, revision, private, False, files, (), None)
+        return Upload(repository, revision, private, False, files, notes, None)
     if private and not held.private:
         raise SerError(f"'{repository}' is public already; --private does not hide it. Make it private on its page, or "
                        'choose another NAME')
-    notes = []
     if README in held.files:
-        files[CARD] = body(files.pop(README).decode()).encode()
-        notes.append(f'{README} is there already and stays as it is; the card goes to {CARD}')
-    return Upload(repository, revision, held.private, True, files, tuple(notes), held.commit)
+        notes += _beside(files, _held_text(api, repository, held, README), CARD in held.files)
+    return Upload(repository, revision, held.private, True, files, notes, held.commit)
+
+
+def _beside(files, theirs, has_card):
+    """Take README.md out of `files` for the one that is there, `theirs` (None: unknown); lines on what that means."""
+    ours = files.pop(README).decode()
+    if theirs == ours and not has_card:
+        return (f'{README} is there already and says the same',)
+    files[CARD] = body(ours).encode()
+    lines = [f'{README} is there already and stays as it is; the card goes to {CARD}']
+    said = None if theirs is None else differences(theirs, ours)
+    if said:
+        lines.append(f'{README} there states other scores, and its page will go on to show them: {said}. Put {CARD} in '
+                     'its place there, or change it by hand')
+    return tuple(lines)
+
+
+def _held_text(api, repository, held, name):
+    """What a small file of a repository holds; None where it may be large, or is no text."""
+    if held.files[name] is None or held.files[name] > MOST_BYTES:
+        return None
+    with tempfile.TemporaryDirectory() as folder, _explained(repository, 'read'):
+        path = api.hf_hub_download(repository, name, revision=held.seen, local_dir=folder)
+        try:
+            return Path(path).read_text(encoding='utf-8')
+        except UnicodeDecodeError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -91,6 +118,9 @@ class _Held:
     files: dict
     """name -> size in bytes, None where the hub does not say."""
     commit: str | None
+    """What a commit goes on top of; None for a branch that is yet to be made."""
+    seen: str
+    """The commit that holds `files`."""
 
 
 def _held(api, repository, revision):
@@ -98,15 +128,15 @@ def _held(api, repository, revision):
     with _explained(repository, 'sent'):
         if not api.repo_exists(repository):
             return None
-        main = api.model_info(repository)
+        main = api.model_info(repository, files_metadata=True)
         if revision is None:
             found = main
         elif not api.revision_exists(repository, revision):
             # A branch begins as a copy of the main one.
-            return _Held(bool(main.private), _names(main), None)
+            return _Held(bool(main.private), _names(main), None, main.sha)
         else:
-            found = api.model_info(repository, revision=revision)
-        return _Held(bool(main.private), _names(found), found.sha)
+            found = api.model_info(repository, revision=revision, files_metadata=True)
+        return _Held(bool(main.private), _names(found), found.sha, found.sha)
 
 
 def _names(info):
@@ -160,7 +190,7 @@ def pull(repository, out, revision=None):
         if not verifies(partial / WEIGHTS):
             raise SerError(f"'{repository}': {WEIGHTS} is not what its sha256 says: damaged, there or on the way. Try "
                            'again, or tell its owner')
-        open_run(partial)
+        _check_whole(repository, open_run(partial)[0], names)
         os.replace(partial, out)
     except OSError as error:
         raise SerError(f'{out}: cannot be written: {error.strerror or error}') from error
@@ -175,8 +205,18 @@ def _check_held(repository, held, names):
         raise SerError(f"'{repository}' is no model of ser: it lacks {', '.join(missing)}. Models get there by ser "
                        'push')
     for name in names:
-        if name != WEIGHTS and (held[name] or 0) > MOST_BYTES:
+        if name != WEIGHTS and held[name] is None:
+            raise SerError(f"'{repository}': the hub does not say how large {name} is, and at most {MOST_BYTES:,} "
+                           'bytes are fetched. Try again later')
+        if name != WEIGHTS and held[name] > MOST_BYTES:
             raise SerError(f"'{repository}': {name} holds {held[name]:,} bytes, at most {MOST_BYTES:,} are fetched")
+
+
+def _check_whole(repository, config, names):
+    missing = [name for name in needed_by(config) if name not in names]
+    if missing:
+        raise SerError(f"'{repository}' is no whole model: its config asks for {missing[0]}, which is not there. Its "
+                       'owner can push it anew')
 
 
 def _left(held):
@@ -197,6 +237,8 @@ def _api(repository):
         from huggingface_hub import HfApi
     except ImportError:
         raise SerError(f"'{repository}' needs the package huggingface_hub: {INSTALL}") from None
+    # Its lines on every try again, at full length; what keeps the hub away is said once, by _explained.
+    logging.getLogger('huggingface_hub').setLevel(logging.ERROR)
     # The library reads this variable when it is imported first, which may be long ago.
     return HfApi(endpoint=os.environ.get('HF_ENDPOINT') or None)
 

@@ -1,8 +1,7 @@
 """Which files of a run go to a model hub, and what is left out of them: audio, speakers, folders of this machine."""
 
 import json
-import re
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import yaml
 
@@ -10,15 +9,17 @@ from ser.errors import SerError
 from ser.evaluation import card, dimension_card
 from ser.evaluation.card_hub import front_matter, hub_text
 from ser.evaluation.dimension_files import read_task
+from ser.evaluation.folders import paths_named, without_folders
 from ser.evaluation.origin import origin_of
 from ser.evaluation.reading import read_json
 from ser.evaluation.run_files import read_config
 from ser.files import verifies
+from ser.inference.hub_auxiliary import sent_classes, with_sent_classes
 from ser.training.run import open_run
 
 WEIGHTS = 'best.safetensors'
 NEEDED = ('config.yaml', 'labels.json', WEIGHTS, f'{WEIGHTS}.sha256')
-"""What a model is rebuilt from."""
+"""What every model is rebuilt from."""
 FACTS = ('test_metrics.json', 'data.json', 'calibration.json', 'task.json', 'auxiliary.json', 'metrics.csv',
          'confusion_matrix.csv')
 PICTURES = ('confusion_matrix.png', 'curves.png', 'class_distribution.png', 'scatter.png', 'reliability.png',
@@ -29,26 +30,41 @@ README, CARD = 'README.md', 'MODEL_CARD.md'
 KNOWN = (*NEEDED, *FACTS, *PICTURES, *CLIPS, README, CARD)
 """All that is ever sent, and all that is ever fetched."""
 
+
+def needed_by(config):
+    """Files without which a run of this Config does not predict, beside NEEDED."""
+    auxiliary = config.task.kind == 'emotion' and config.task.auxiliary
+    return (*(('task.json',) if config.task.kind == 'dimensions' else ()), *(('auxiliary.json',) if auxiliary else ()))
+
 # Of data.json; the rest names speakers.
 _OF_DATA = ('digest', 'split', 'classes', 'clips', 'protocol_kind', 'protocol', 'protocol_version', 'protocol_seed',
             'speaker_disjoint', 'fold', 'folds', 'synthetic', 'notes')
-_FOLDERS = re.compile(r'''(?<![\w:/.~-])(?:[A-Za-z]:|~)?[\\/](?:[^\s\\/:;,'"()=`]+[\\/])*([^\s\\/:;,'"()=`]+)''')
+
 
 
 def files_of(run, repository, with_predictions=False, licence='other'):
     """name -> bytes, or the Path of a file that is sent as it is: a run's files for `repository`, README.md last.
 
-    Raises SerError for a folder that is no run, one whose training is not finished, and damaged weights.
+    Raises SerError for a folder that is no run, one whose training is not finished, damaged weights, and files that are
+    missing and that it needs to predict.
     """
     run = Path(run)
-    open_run(run)
+    config, _ = open_run(run)
+    missing = [name for name in needed_by(config) if not (run / name).is_file()]
+    if missing:
+        raise SerError(f'{run}: {missing[0]} is missing, and without it nobody could predict. Train again, or fetch '
+                       'the run anew from where it came')
     if not verifies(run / WEIGHTS):
         raise SerError(f'{run / WEIGHTS}: missing, or not what the sha256 beside it says. Finish the run: python -m '
                        f'ser.train --resume {run}')
     metrics = read_json(run / 'test_metrics.json', dict)
     metrics = metrics if 'origin' in metrics else metrics | origin_of(run)
+    metrics = with_sent_classes(metrics, run, with_predictions)
     shared = {'config.yaml': _config(run, with_predictions), 'test_metrics.json': _json(metrics),
               'data.json': _json(_data(run))}
+    if (run / 'auxiliary.json').is_file():
+        shared['auxiliary.json'] = _json({target: list(names)
+                                          for target, names in sent_classes(run, with_predictions).items()})
     wanted = [*NEEDED, *FACTS, *PICTURES, *(CLIPS if with_predictions else ())]
     files = {}
     for name in wanted:
@@ -74,37 +90,13 @@ def body(text):
     return text.partition('---\n\n')[2] if text.startswith('---\n') else text
 
 
-def without_folders(value):
-    """JSON or YAML values whose texts name no folder of this machine: of absolute paths the last name is kept."""
-    if isinstance(value, dict):
-        return {key: without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_folders(inner) for inner in value]
-    return _FOLDERS.sub(r'\1', value) if isinstance(value, str) else value
-
-
 def _config(run, with_speakers):
     """config.yaml without folders: shards and the like are named, where they lie is nobody's business."""
-    config = _named_only(read_config(run))
+    config = paths_named(read_config(run))
     if not with_speakers and (config.get('protocol') or {}).get('groups'):
         # Names of the speakers of each fold.
         config['protocol']['groups'] = []
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
-
-
-def _named_only(value):
-    if isinstance(value, dict):
-        return {key: _named_only(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_named_only(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    # A whole path, whatever characters it has; a set's name may stand before it.
-    head, equals, tail = value.rpartition('=')
-    path = PureWindowsPath(tail)
-    if not (PurePosixPath(tail).is_absolute() or path.is_absolute() or tail.startswith('~') or '..' in path.parts):
-        return value
-    return f'{head}{equals}{path.name or "folder"}'
 
 
 def _data(run):

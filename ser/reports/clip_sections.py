@@ -2,7 +2,7 @@
 
 from ser.evaluation.tables import percent
 from ser.reports.charts import interval, picture
-from ser.reports.html import Section, Value, element, paragraph, pointer, table
+from ser.reports.html import Section, Value, element, paragraph, pointer, table, unseen
 from ser.reports.score_sections import SCORES
 
 _KINDS = {'hardest': ('Hardest', 'the lowest probabilities of the label'),
@@ -42,7 +42,8 @@ def robustness_section(contents):
         paragraph('The same clips, changed before the model hears them. The tick is the UA of the clips as they are; '
                   f'points are the difference to it.{part}'),
         table('UA under noise, codecs, filters, cuts and echoes',
-              ('condition', 'group', 'UA', '', '', 'points', 'WA', 'clips', 'note'), rows, 'llrllrrrl'),
+              ('condition', 'group', 'UA', unseen('UA, interval'), unseen('UA, drawn'), 'points', 'WA', 'clips',
+               'note'), rows, 'llrllrrrl'),
         paragraph(f"Intervals: {facts['interval_method']}.", class_='note') if facts.get('interval_method') else None,
         paragraph(f"Left out, as no other voices were there to babble: {', '.join(left)}.") if left else None))
 

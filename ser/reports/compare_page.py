@@ -4,32 +4,53 @@ from dataclasses import replace
 from pathlib import Path
 
 from ser.evaluation.compare import compare
+from ser.evaluation.compare_words import SPEAKERS, SYSTEM_NOTE, by_test, named
+from ser.evaluation.folders import without_folders
 from ser.evaluation.sides import read_side, with_names
 from ser.evaluation.summary import audience
-from ser.evaluation.tables import mean_of, percent
+from ser.evaluation.tables import percent, rounded
 from ser.reports.charts import interval
 from ser.reports.compare_sections import answers_section, calibration_section, class_section, confusion_section
-from ser.reports.html import Section, Value, anchor, document, element, listed, paragraph, pointer, table, together
+from ser.reports.html import (
+    Section,
+    Value,
+    anchor,
+    document,
+    element,
+    listed,
+    paragraph,
+    pointer,
+    table,
+    together,
+    unseen,
+)
 from ser.reports.page import style
 
 FACTS = 'comparison'
 """What `data-of` calls the facts of a comparison, as ser compare --json writes them."""
 
-_SPEAKERS = {True: 'unseen', False: 'in training too', None: 'unknown'}
+_SCORE_HEADER = ('run', 'UA', unseen('UA, interval'), unseen('UA, drawn'), 'WA', unseen('WA, interval'),
+                 'test speakers', 'leaks')
+_DIFFERENCE_HEADER = ('run', 'UA', unseen('UA, interval'), 'WA', unseen('WA, interval'), 'better in', 'McNemar p',
+                      'paired')
+_COST_HEADER = ('run', 'system', 'parameters', 'GMAC a clip', 'clips/s', 'UA', unseen('UA, interval'))
 
 
 def comparison_page(paths, facts=None):
     """The page of two runs or more, the first against each of the others, as text.
 
-    facts: what `compare.compare` says of them; None makes it. Raises SerError as there.
+    facts: what `compare.compare` says of them, with `systems` what each costs too; None makes it. Raises SerError as
+    there.
     """
-    facts = compare(paths) if facts is None else facts
+    facts = without_folders(compare(paths) if facts is None else facts)
     sides = [read_side(Path(path)) for path in paths]
     names = sides[0].names
     sides = [replace(side, repeats=tuple(with_names(part, names) for part in side.repeats)) for side in sides]
     labels = [facts['first'], *(one['other']['run'] for one in facts['comparisons'])]
     several = len(sides) > 2
     sections = [_verdict_section(facts), _score_section(facts), _difference_section(facts)]
+    if 'systems' in facts:
+        sections.append(_cost_section(facts['systems']))
     for place, (one, other) in enumerate(zip(facts['comparisons'], sides[1:], strict=True)):
         pair = (sides[0], other)
         if one['paired']:
@@ -87,30 +108,45 @@ def _score_section(facts):
     for group in tests.values():
         rows = [_score_row(row, way) for row, way in group]
         tables.append(table(f'Tested on {audience(group[0][0])}',
-                            ('run', 'UA', '', '', 'WA', '', 'test speakers', 'leaks'), rows, 'lrllrlll'))
-        tables += [paragraph(text, class_='note') for text in dict.fromkeys(
-            f"{row['run']}: {row['protocol']}" for row, _ in group)]
+                            _SCORE_HEADER, rows, 'lrllrlll'))
+        tables += [paragraph(text, class_='note') for text in _protocols([row for row, _ in group])]
     return Section('Scores', tuple(tables))
 
 
+def _protocols(rows):
+    """The protocol of each row in words, once where it is that of all."""
+    said = {row['run']: row['protocol'] for row in rows}
+    if len(said) > 1 and len(set(said.values())) == 1:
+        return [f"All: {rows[0]['protocol']}"]
+    return [f'{run}: {protocol}' for run, protocol in said.items()]
+
+
 def _score_row(row, way):
-    cells = [_named(row)]
+    cells = [named(row)]
     for name in ('ua', 'wa'):
         low, high = row[f'{name}_interval']
         cells += [_of(percent(row[name]), row[name], *way, name), f'[{100 * low:.1f}, {100 * high:.1f}]']
         cells += [interval(row[name], low, high)] if name == 'ua' else []
-    return (*cells, _SPEAKERS[row['speaker_disjoint']], str(len(row['leaks'])) if row['leaks'] else 'none noted')
-
-
-def _named(row):
-    """A row's name, with what it is the mean of."""
-    if row['members']:
-        return f"{row['run']} ({mean_of(len(row['members']))})"
-    return f"{row['run']} (mean of {len(row['seeds'])} seeds)" if row['seeds'] else row['run']
+    return (*cells, SPEAKERS[row['speaker_disjoint']], str(len(row['leaks'])) if row['leaks'] else 'none noted')
 
 
 def _of(text, value, *way):
     return Value(text, value, pointer(FACTS, *way))
+
+
+def _cost_section(systems):
+    """A table of what each system is and costs, for each test part."""
+    tables = [table(f'Tested on {audience(rows[0])}, protocol {rows[0]["protocol_kind"]}', _COST_HEADER,
+                    [_cost_row(row, ('systems', systems.index(row))) for row in rows], 'llrrrrl')
+              for rows in by_test(systems)]
+    return Section('Costs', (*tables, paragraph(f'{SYSTEM_NOTE[0].upper()}{SYSTEM_NOTE[1:]}.', class_='note')))
+
+
+def _cost_row(row, way):
+    low, high = row['ua_interval']
+    costs = [_of(rounded(row[name]), row[name], *way, name) for name in ('parameters', 'gmac', 'clips_per_second')]
+    return (named(row), row['system'] or 'n/a', *costs, _of(percent(row['ua']), row['ua'], *way, 'ua'),
+            f'[{100 * low:.1f}, {100 * high:.1f}]')
 
 
 def _difference_section(facts):
@@ -131,7 +167,6 @@ def _difference_section(facts):
         rows.append((one['other']['run'], *cells, better, p, 'yes' if one['paired'] else 'no'))
         notes.append(one['method'] if test is None else f"{one['method']}. {test['caution']}")
     return Section('Differences', (
-        table(f"Points of difference to {facts['first']}", ('run', 'UA', '', 'WA', '', 'better in', 'McNemar p',
-                                                            'paired'), rows, 'lrlrlrrl'),
+        table(f"Points of difference to {facts['first']}", _DIFFERENCE_HEADER, rows, 'lrlrlrrl'),
         paragraph('"better in": the share of resamples where its UA is the higher one.', class_='note'),
         listed(dict.fromkeys(notes))))

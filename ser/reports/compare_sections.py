@@ -3,12 +3,13 @@
 import numpy as np
 
 from ser.evaluation.calibration import read_calibration
-from ser.evaluation.calibration_metrics import SCORES, Confidences, reliability_rows, scores
+from ser.evaluation.calibration_metrics import SCORES, Confidences, scores
 from ser.evaluation.metrics import scores as class_scores
 from ser.evaluation.plots import row_shares
 from ser.evaluation.tables import percent
-from ser.reports.charts import Axis, Series, bar, line_chart, side_by_side
-from ser.reports.html import Section, Value, element, paragraph, table
+from ser.reports.charts import bar, side_by_side
+from ser.reports.html import Section, Value, element, paragraph, table, unseen
+from ser.reports.reliability import reliability_chart
 
 FILE = 'predictions.csv'
 
@@ -42,7 +43,8 @@ def class_section(pair, labels, title):
         rows.append((name, *cells, Value('n/a' if change is None else f'{100 * change:+.1f}', change, FILE), count))
     words = 'No interval is given for single classes: of so many, some differ by chance.'
     return Section(title, (table('Recall of each class, and points of difference',
-                                 ('class', labels[0], '', labels[1], '', 'points', 'clips'), rows, 'lrlrlrr'),
+                                 ('class', labels[0], unseen(f'{labels[0]}, drawn'), labels[1],
+                                  unseen(f'{labels[1]}, drawn'), 'points', 'clips'), rows, 'lrlrlrr'),
                            paragraph(words, class_='note')))
 
 
@@ -84,7 +86,8 @@ def answers_section(pair, labels, title):
              Value(percent(float(found.mean())), float(found.mean()), FILE), bar(float(found.mean())))
             for words, found in (('both right', first & other), (f'only {labels[0]} right', first & ~other),
                                  (f'only {labels[1]} right', other & ~first), ('both wrong', ~first & ~other))]
-    return Section(title, (table(f'The {total} clips that both answer', ('', 'clips', 'share', ''), rows, 'lrrl'),))
+    return Section(title, (table(f'The {total} clips that both answer',
+                                 ('', 'clips', 'share', unseen('share, drawn')), rows, 'lrrl'),))
 
 
 def calibration_section(sides, labels):
@@ -96,14 +99,15 @@ def calibration_section(sides, labels):
         values = np.mean([one for one, _ in plain], axis=0)
         cells = [_shown(name, float(value)) for name, value in zip(SCORES, values, strict=True)]
         after = [''] * len(SCORES)
-        series = [_points('as it is', plain[0][1], 2 if calibration else 1)]
+        measured = {'as it is': plain[0][1]}
         if calibration is not None:
-            found, confidences = _measured(side.repeats[0], calibration.apply(side.repeats[0].probabilities))
+            found, measured['calibrated'] = _measured(side.repeats[0],
+                                                      calibration.apply(side.repeats[0].probabilities))
             after = [_shown(name, float(value)) for name, value in zip(SCORES, found, strict=True)]
-            series.append(_points('calibrated', confidences, 1))
         rows.append((label, *cells, *after))
         if len(side.repeats) == 1:
-            figures.append(_chart(label, series))
+            figures.append(reliability_chart(f'Reliability: {label}', 'Share of right answers by confidence.',
+                                             measured, places=(0, 0.5, 1)))
     names = ('ECE', 'log loss', 'Brier')
     header, lacking = ('run', *names, *(f'{name}, calibrated' for name in names)), 'Empty: without calibration.json.'
     if not any(any(row[1 + len(SCORES):]) for row in rows):
@@ -122,16 +126,3 @@ def _measured(part, probabilities):
 
 def _shown(name, value):
     return Value(percent(value) if name == 'ece' else f'{value:.3f}', value, FILE)
-
-
-def _points(name, confidences, style):
-    filled = [row for row in reliability_rows(confidences) if row[2]]
-    return Series(name, np.array([row[3] for row in filled]), np.array([row[4] for row in filled]), style, dots=True)
-
-
-def _chart(label, series):
-    axes = (Axis('confidence', 0.0, 1.0, percent=True, places=(0, 0.5, 1)),
-            Axis('right', 0.0, 1.0, percent=True, places=(0, 0.5, 1)))
-    promised = Series('what is promised', np.array([0, 1]), np.array([0, 1]), 0)
-    return line_chart(f'Reliability: {label}', 'Share of right answers by confidence.', [promised, *series], axes,
-                      square=True)

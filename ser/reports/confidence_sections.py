@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ser.evaluation.calibration_metrics import EDGES, Confidences, reliability_rows, risk_rows
+from ser.evaluation.calibration_metrics import BINS, Confidences, reliability_rows, risk_rows
 from ser.evaluation.calibration_words import confidence_lines
 from ser.evaluation.tables import percent
 from ser.reports.charts import Axis, Series, bar, line_chart, side_by_side
-from ser.reports.html import Section, Value, details, paragraph, paragraphs, pointer, table
+from ser.reports.html import Section, Value, details, paragraph, paragraphs, pointer, table, unseen
 from ser.reports.ranking import mean_ap, mean_auc, rankings
+from ser.reports.reliability import reliability_chart, styles
 from ser.reports.score_sections import SCORES
 
 FILE = 'predictions.csv'
@@ -42,13 +43,11 @@ def ranking_section(contents):
     return Section(title, (
         paragraph('Each class against the rest, clips ordered by its probability. AUC is the share of pairs (one clip '
                   'of the class, one of another) in the right order: 0.5 for any guess. AP, the average precision, is '
-                  'the share of the class itself for any guess.', _of_mean(contents)),
-        table('Areas under the curves', ('class', 'AUC', '', 'AP', '', 'share', 'clips'), rows, 'lrlrlrr', foot),
+                  'the share of the class itself for any guess.', contents.mean_remark),
+        table('Areas under the curves',
+              ('class', 'AUC', unseen('AUC, drawn'), 'AP', unseen('AP, drawn'), 'share', 'clips'), rows, 'lrlrlrr',
+              foot),
         *drawn, lacking))
-
-
-def _of_mean(contents):
-    return f' All of it is of {contents.of_mean}.' if contents.of_mean else None
 
 
 def _roc(one):
@@ -64,7 +63,7 @@ def _pr(one):
             Axis('precision', 0.0, 1.0, percent=True, places=(0, 0.5, 1)))
     guess = Series('', np.array([0, 1]), np.array([one.share, one.share]), 0)
     return line_chart(f'Precision-recall: {one.name}', f'Average precision {one.ap:.3f}; any guess {one.share:.3f}.',
-                      [guess, Series(one.name, *one.pr, 1)], axes, square=True, legend=False)
+                      [guess, Series(one.name, *one.pr, 1, stepped=True)], axes, square=True, legend=False)
 
 
 def calibration_section(contents):
@@ -76,7 +75,7 @@ def calibration_section(contents):
     facts = contents.metrics.get('calibration')
     words = paragraphs(confidence_lines(contents.metrics)) if facts else [paragraph(_without(contents))]
     return Section(title, (
-        *words, _of_mean(contents) and paragraph(_of_mean(contents).strip()),
+        *words, paragraph(contents.mean_remark.strip()) if contents.mean_remark else None,
         _score_table(facts['test']) if facts else _plain_table(sides[_BEFORE]),
         side_by_side(_reliability(sides), _risk(sides)),
         details('Numbers of the reliability diagram', *[_bins(name, one) for name, one in sides.items()]),
@@ -107,12 +106,12 @@ def _score_table(test):
             low, high = test[side][f'{score}_interval']
             of = pointer(SCORES, 'calibration', 'test', side, score)
             value, unit = test[side][score], 100 if score == 'ece' else 1
-            form = f'{{:{sign}.1f}} %' if score == 'ece' else f'{{:{sign}.3f}}'
+            form = f'{{:{sign}.1f}} {"points" if sign else "%"}' if score == 'ece' else f'{{:{sign}.3f}}'
             ends = '[{:.1f}, {:.1f}]' if score == 'ece' else '[{:.3f}, {:.3f}]'
             cells += [Value(form.format(unit * value), value, of), ends.format(unit * low, unit * high)]
         rows.append((words, *cells))
-    return table('Test part, before and after calibration, with intervals',
-                 ('', _BEFORE, '', _AFTER, '', 'change', ''), rows, 'lrlrlrl')
+    header = [words for side in (_BEFORE, _AFTER, 'change') for words in (side, unseen(f'{side}, interval'))]
+    return table('Test part, before and after calibration, with intervals', ('', *header), rows, 'lrlrlrl')
 
 
 def _plain_table(one):
@@ -124,22 +123,9 @@ def _plain_table(one):
                  [(words, Value(text, value, FILE)) for words, value, text in values])
 
 
-def _styles(sides):
-    """A solid line for what people are shown."""
-    return (2, 1) if len(sides) > 1 else (1,)
-
-
 def _reliability(sides):
-    axes = (Axis('confidence', 0.0, 1.0, percent=True, places=(0, 0.25, 0.5, 0.75, 1)),
-            Axis('right', 0.0, 1.0, percent=True, places=(0, 0.25, 0.5, 0.75, 1)))
-    series = [Series('what is promised', np.array([0, 1]), np.array([0, 1]), 0)]
-    for style, (name, one) in zip(_styles(sides), sides.items(), strict=True):
-        filled = [row for row in reliability_rows(one) if row[2]]
-        series.append(Series(name, np.array([row[3] for row in filled]), np.array([row[4] for row in filled]), style,
-                             dots=True))
-    return line_chart('Reliability', f'Share of right answers by confidence, in {len(EDGES) - 1} bins; on the diagonal '
-                                     'a confidence keeps what it promises, below it promises too much.', series, axes,
-                      square=True)
+    return reliability_chart('Reliability', f'Share of right answers by confidence, in {BINS} bins; on the diagonal a '
+                                            'confidence keeps what it promises, below it promises too much.', sides)
 
 
 def _risk(sides):
@@ -148,7 +134,7 @@ def _risk(sides):
     axes = (Axis('coverage: clips that are named', 0.0, 1.0, percent=True, places=(0, 0.25, 0.5, 0.75, 1)),
             Axis('risk: wrong among them', 0.0, highest, percent=True))
     series = []
-    for style, (name, rows) in zip(_styles(sides), drawn.items(), strict=True):
+    for style, (name, rows) in zip(styles(len(drawn)), drawn.items(), strict=True):
         series.append(Series(name, np.array([row[3] for row in rows]), np.array([row[4] for row in rows]), style))
     return line_chart('Risk and coverage', 'Share of wrong answers among the clips that are named, surest first: how '
                                            'much silence buys.', series, axes, square=True)

@@ -15,6 +15,7 @@ from ser.evaluation.dimension_files import read_task, read_test_part
 from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.dimensions import DimensionPredictions
 from ser.evaluation.dimensions import read_csv as read_dimensions
+from ser.evaluation.folders import command_named, paths_named, without_folders
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.reading import read_json, read_rows, read_table
 from ser.evaluation.run_files import check_test_part, read_config, read_facts, read_names, read_split
@@ -35,7 +36,7 @@ class Contents:
 
     kind: 'run', 'folds', 'seeds', 'ensemble' or 'other shards'. metrics: test_metrics.json. names: labels.json.
     members: rows of split.csv. history: column of metrics.csv -> float64 (E,), NaN where empty. config: config.yaml as
-    nested dicts, config_text: as it stands there.
+    nested dicts. No text of them names a folder of this machine: pages are passed on.
     """
 
     path: Path
@@ -47,7 +48,6 @@ class Contents:
     members: list | None = None
     data: dict | None = None
     config: dict | None = None
-    config_text: str | None = None
     history: dict | None = None
     environment: dict | None = None
     command: str | None = None
@@ -77,6 +77,11 @@ class Contents:
             return f"the mean of the probabilities of {len(self.metrics['seeds'])} seeds"
         return f"the {self.metrics['ensemble']['what']}" if self.kind == 'ensemble' else None
 
+    @property
+    def mean_remark(self):
+        """`of_mean` as a sentence to put after others, or None."""
+        return f' All of it is of {self.of_mean}.' if self.of_mean else None
+
 
 def read_contents(path):
     """The Contents of a run directory, a folder of folds or seeds, or what `ser evaluate` wrote.
@@ -88,7 +93,7 @@ def read_contents(path):
     metrics_file = path / 'test_metrics.json'
     if not metrics_file.is_file():
         raise SerError(_no_scores(path))
-    metrics = read_json(metrics_file, dict)
+    metrics = without_folders(read_json(metrics_file, dict))
     _check_metrics(metrics_file, metrics)
     task = read_task(path)
     dimensions = of_dimensions(metrics)
@@ -148,23 +153,22 @@ def _predictions(path, names, dimensions, task):
 
 
 def _beside(path):
-    config = path / 'config.yaml'
-    found = {'config': read_config(path), 'config_text': config.read_text(encoding='utf-8')} if config.is_file() else {}
-    return found | {
+    return {
+        'config': paths_named(read_config(path)) if (path / 'config.yaml').is_file() else None,
         'data': _optional(path / 'data.json'), 'environment': _optional(path / 'environment.json'),
         'history': read_columns(path / 'metrics.csv'), 'calibration': read_calibration(path),
-        'command': _first_line(path / 'command.txt')}
+        'command': _command(path / 'command.txt')}
 
 
 def _optional(path):
-    return read_json(path, dict) if path.is_file() else None
+    return without_folders(read_json(path, dict)) if path.is_file() else None
 
 
-def _first_line(path):
+def _command(path):
     if not path.is_file():
         return None
     lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
-    return lines[0] if lines else None
+    return command_named(lines[0]) if lines else None
 
 
 def read_columns(path):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ser.evaluation.dimension_words import two_digits
 from ser.reports.charts import MOST_POINTS, Axis, around, scatter, side_by_side
-from ser.reports.html import Section, Value, paragraph, pointer, table
+from ser.reports.html import Section, Value, paragraph, pointer, table, unseen
 from ser.reports.score_sections import SCORES
 
 MOST_DOTS = 5 * MOST_POINTS
@@ -19,7 +19,7 @@ def dimension_section(contents):
         cells = [_number(found[key], name, key) for key in _COLUMNS]
         low, high = found['ccc_interval']
         rows.append((name, cells[0], f'[{two_digits(low)}, {two_digits(high)}]', *cells[1:]))
-    header = ('dimension', 'CCC', '', *list(_COLUMNS.values())[1:])
+    header = ('dimension', 'CCC', unseen('CCC, drawn'), *list(_COLUMNS.values())[1:])
     return Section('Dimensions', (
         table('Each dimension', header, rows, 'lrlrrrrr'),
         paragraph('CCC, the concordance, is 1 where predictions equal the truth and 0 for any guess that ignores the '

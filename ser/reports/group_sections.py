@@ -1,10 +1,11 @@
 """Scores by speaker and by group, each with its clips, its interval and what so few speakers mean."""
 
+from ser.evaluation.folders import without_folders
 from ser.evaluation.tables import CLIPS_ONLY, counted, percent
 from ser.files import natural
 from ser.reports.charts import interval
 from ser.reports.group_scores import common_value, speaker_groups, third_groups, word_groups
-from ser.reports.html import Section, Value, paragraph, table
+from ser.reports.html import Section, Value, paragraph, table, unseen
 
 FILE = 'predictions.csv'
 MOST_SPEAKERS = 60
@@ -33,17 +34,20 @@ def speaker_section(contents):
     return Section(title, (
         paragraph(f'{_measure(contents)} {spread}. Intervals resample the clips of that speaker, so they say how sure '
                   'the score of this voice is, not what another voice would score. The tick is the score of all clips.',
-                  _of_mean(contents)),
+                  contents.mean_remark),
         *tables, paragraph(f'{counted(unknown, "clip")} of unknown speakers left out.') if unknown else None))
 
 
 def _speaker_table(caption, groups, contents):
-    return table(caption, ('speaker', _measure(contents), '', '', *_right(contents), 'clips'),
+    return table(caption, ('speaker', *_scored(contents), 'clips'),
                  [_row(group, contents) for group in groups], 'lrllrr')
 
 
-def _right(contents):
-    return ('mean error',) if contents.of_dimensions else ('WA',)
+def _scored(contents):
+    """Headings of what `_row` says of a score."""
+    score = _measure(contents)
+    return (score, unseen(f'{score}, interval'), unseen(f'{score}, drawn'),
+            'mean error' if contents.of_dimensions else 'WA')
 
 
 def _measure(contents):
@@ -67,11 +71,6 @@ def _row(group, contents, mark=''):
     right = Value(f'{group.right:.3f}' if contents.of_dimensions else percent(group.right), group.right, FILE)
     return (group.name, Value(_written(group.score, contents), group.score, FILE), f'{ends}{mark}',
             interval(*clamped), right, Value(f'{group.n:,}', group.n, FILE))
-
-
-def _of_mean(contents):
-    """Of what predictions.csv is, where it is of no single model."""
-    return f' All of it is of {contents.of_mean}.' if contents.of_mean else None
 
 
 def group_section(contents, facts):
@@ -98,9 +97,9 @@ def group_section(contents, facts):
     said = f"All test clips: {', '.join(single)}." if single else None
     without = f"Not known of these clips, or too few to be divided: {', '.join(absent)}." if absent else None
     return Section(title, (paragraph(said) if said else None,
-                           paragraph(_caution(grouped, contents), _of_mean(contents)), *tables,
+                           paragraph(_caution(grouped, contents), contents.mean_remark), *tables,
                            paragraph(without) if without else None,
-                           paragraph(f'{facts.problem}.') if facts.problem else None))
+                           paragraph(f'{without_folders(facts.problem)}.') if facts.problem else None))
 
 
 def _caution(grouped, contents):
@@ -124,8 +123,8 @@ def _group_table(name, groups, contents, left_out):
         rows.append((*_row(group, contents, '' if group.covers_new_speakers else CLIPS_ONLY), speakers, *classes))
     heading = () if contents.of_dimensions else ('classes',)
     left = f' ({counted(left_out, "clip")} of which nobody knows left out)' if left_out else ''
-    return table(f'By {name}{left}', (name, _measure(contents), '', '', *_right(contents), 'clips', 'speakers',
-                                      *heading), rows, 'lrllrrr' + 'r' * len(heading))
+    return table(f'By {name}{left}', (name, *_scored(contents), 'clips', 'speakers', *heading), rows,
+                 'lrllrrr' + 'r' * len(heading))
 
 
 def _seconds(value):

@@ -106,6 +106,11 @@ def listed(items, class_=None):
     return element('ul', [element('li', item) for item in items], class_=class_) if items else None
 
 
+def unseen(words):
+    """Words for those who hear the page, where the others need none: the name of a column of bars."""
+    return element('span', words, class_='unseen')
+
+
 def details(summary, *children):
     """What is shown on demand."""
     return element('details', element('summary', summary), *children)
@@ -114,12 +119,14 @@ def details(summary, *children):
 def table(caption, header, rows, align=None, foot=()):
     """A table that scrolls by itself where it is wider than the page; the first column heads its rows.
 
-    header: texts, all empty for none. rows, foot: cells (text, Markup, Value, None). align: a letter per column, 'l'
-    or 'r'.
+    header: texts or `unseen` ones, all empty for none; only the first may be empty beside others. rows, foot: cells
+    (text, Markup, Value, None). align: a letter per column, 'l' or 'r'.
     """
     align = align or 'l' + 'r' * (len(header) - 1)
-    head = element('thead', element('tr', [element('th', title, scope='col', class_=_side(letter))
-                                           for title, letter in zip(header, align, strict=True)]))
+    # A heading without words is none.
+    head = element('thead', element('tr', [
+        element('th', title, scope='col', class_=_side(letter)) if title else element('td')
+        for title, letter in zip(header, align, strict=True)]))
     parts = [element(tag, [_row(row, align) for row in some]) for tag, some in (('tbody', rows), ('tfoot', foot))
              if some]
     whole = element('table', element('caption', caption), head if any(header) else None, *parts)

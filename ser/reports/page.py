@@ -1,10 +1,13 @@
 """The page of a run: one HTML file with everything in it, made from the run's files and, where they are there, its
 shards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ser.errors import SerError
+from ser.evaluation.folders import without_folders
 from ser.files import write_whole
+from ser.reports import CLIPS
 from ser.reports.clip_facts import clip_facts
 from ser.reports.clip_sections import clips_section, robustness_section
 from ser.reports.confidence_sections import calibration_section, ranking_section
@@ -23,8 +26,6 @@ from ser.reports.score_sections import (
 from ser.reports.training_sections import curves_section, distribution_section, throughput_section
 
 PAGE = 'report.html'
-CLIPS = 4
-"""Clips to listen to of each kind."""
 
 _OF_RUNS = ('Learning curves', 'Clips per class and part', 'Clips per part', 'Throughput', 'Config', 'Environment')
 _OF_CLASSES = ('Robustness', 'Clips to listen to')
@@ -62,7 +63,9 @@ def run_page(run, shards=None, clips=None, device='auto'):
         clips_section(contents, exemplars, reason), throughput_section(contents), data_section(contents, corpora),
         config_section(contents), environment_section(contents)]
     sections = [one for one in sections if one is not None and not _out_of_place(one, contents)]
-    text = document(contents.name, page_head(contents), sections, style(),
+    # People who are asked to find shards want the folder; whoever the page is passed on to does not.
+    shown = [replace(one, missing=without_folders(one.missing)) for one in sections]
+    text = document(contents.name, page_head(contents), shown, style(),
                     'One file of {size}; it loads nothing and runs no script. Every number carries its full digits '
                     'and the file it comes from (value and data-of of its element). Made by ser report.')
     return text, [f'{one.title}: {one.missing}' for one in sections if one.missing is not None]

@@ -1,5 +1,7 @@
 """Where a score comes from: data, config, environment; and the runs that a joint score is made of."""
 
+import yaml
+
 from ser.corpora import CORPORA
 from ser.evaluation.dimension_words import two_digits
 from ser.evaluation.tables import counted, percent
@@ -50,13 +52,15 @@ def _audit(audit):
 
 
 def config_section(contents):
-    """The resolved config as it stands in the run, and the command."""
+    """The resolved config and the command, paths by name alone."""
     title = 'Config'
-    if contents.config_text is None:
+    if contents.config is None:
         return Section(title, missing='Each run inside has its own config.yaml.' if contents.kind in ('folds', 'seeds')
                        else 'No config.yaml: nothing was trained for this score.')
     command = (paragraph('Trained by'), element('pre', contents.command)) if contents.command else ()
-    return Section(title, (*command, details('config.yaml, resolved', element('pre', contents.config_text))))
+    text = yaml.safe_dump(contents.config, sort_keys=False, allow_unicode=True)
+    return Section(title, (*command, paragraph('Folders of the machine are left out, names are kept.', class_='note'),
+                           details('config.yaml, resolved', element('pre', text))))
 
 
 def environment_section(contents):
@@ -94,7 +98,8 @@ def _folds(metrics):
         way = ('folds', place)
         value = Value(two_digits(fold[score]), fold[score], pointer(SCORES, *way, score)) if dimensions else \
             share(fold[score], *way, score)
-        rows.append((fold['run'], fold.get('tests', ''), value, '' if dimensions else share(fold['wa'], *way, 'wa'),
+        right = () if dimensions else (share(fold['wa'], *way, 'wa'),)
+        rows.append((fold['run'], fold.get('tests', ''), value, *right,
                      Value(str(fold['n']), fold['n'], pointer(SCORES, *way, 'n')), fold['best_epoch'],
                      '; '.join(fold['notes'])))
     mean, spread = ('fold_ccc_mean', 'fold_ccc_sd') if dimensions else ('fold_ua_mean', 'fold_ua_sd')
@@ -102,8 +107,8 @@ def _folds(metrics):
     missing = metrics.get('missing_folds')
     return Section('Folds', (
         paragraph(f"Missing: fold {', '.join(map(str, missing))}.", class_='missing') if missing else None,
-        table('Each fold alone', ('run', 'tests', 'mean CCC' if dimensions else 'UA', '' if dimensions else 'WA',
-                                  'clips', 'kept epoch', 'notes'), rows, 'llrrrrl'),
+        table('Each fold alone', ('run', 'tests', *(('mean CCC',) if dimensions else ('UA', 'WA')), 'clips',
+                                  'kept epoch', 'notes'), rows, f"ll{'rrr' if dimensions else 'rrrr'}l"),
         paragraph('Mean ', Value(written(metrics[mean]), metrics[mean], pointer(SCORES, mean)),
                   ', standard deviation ', Value(written(metrics[spread]), metrics[spread], pointer(SCORES, spread)),
                   '. The score above is of all clips together, not the mean of these.')))

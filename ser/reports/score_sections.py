@@ -7,7 +7,7 @@ from ser.evaluation.summary import score_line
 from ser.evaluation.tables import CLIPS_ONLY, percent
 from ser.reports.charts import bar, heat, interval
 from ser.reports.comparable import comparable_words, doubts
-from ser.reports.html import Section, Value, element, listed, paragraph, pointer, table, together
+from ser.reports.html import Section, Value, element, listed, paragraph, pointer, table, together, unseen
 
 SCORES = 'test_metrics.json'
 _KINDS = {'run': 'Report of a run', 'folds': 'Report of pooled folds', 'seeds': 'Report of several seeds',
@@ -162,5 +162,5 @@ def class_section(contents):
     mean = '; means over the seeds' if contents.kind == 'seeds' else ''
     return Section('Classes', (table(
         f'Precision (of what was called so, how much is) and recall (of what is so, how much was found){mean}',
-        ('class', 'precision', 'recall', '', 'F1', 'clips'), rows, 'lrrlrr'),))
+        ('class', 'precision', 'recall', unseen('recall, drawn'), 'F1', 'clips'), rows, 'lrrlrr'),))
 

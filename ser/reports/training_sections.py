@@ -7,7 +7,7 @@ import numpy as np
 from ser.evaluation.run_files import CLASS_SCORE, DIMENSION_SCORE
 from ser.evaluation.tables import counted, percent
 from ser.reports.charts import Axis, Series, around, bar, line_chart, side_by_side
-from ser.reports.html import Section, Value, details, paragraph, pointer, table
+from ser.reports.html import Section, Value, details, paragraph, pointer, table, unseen
 from ser.shards.index import PARTS
 from ser.shards.targets import STRATA
 
@@ -135,7 +135,8 @@ def distribution_section(contents):
                      for cell in _counted(counts[part, name], most, style))] for name in names]
     totals = [sum(counts[part, name] for name in names) for part in PARTS]
     foot = [['all', *(cell for total in totals for cell in (Value(f'{total:,}', total, 'split.csv'), None))]]
-    header = ('third' if contents.of_dimensions else 'class', *(text for part in PARTS for text in (part, '')))
+    header = ('third' if contents.of_dimensions else 'class',
+              *(words for part in PARTS for words in (part, unseen(f'{part}, drawn'))))
     left = sum(1 for member in contents.members if not member.part)
     speakers = [len({member.speaker for member in contents.members if member.part == part}) if all(
         member.speaker for member in contents.members if member.part == part) else None for part in PARTS]
