@@ -9,7 +9,7 @@ import pytest
 from ser.errors import SerError
 from ser.evaluation.calibration import Calibration
 from ser.serving.app import PAGE, ROUTES, TYPES, build_app
-from tests.served import StandIn, ask, asked, clip, flac_claiming, form, service
+from tests.served import StandIn, ask, asked, clip, flac_claiming, form, service, wav_of_floats
 
 TOKEN = 'a-long-token'
 
@@ -33,7 +33,7 @@ def error(response):
 def test_a_prediction(app, made):
     found = ask(app, 'POST', '/predict', files=form(clip(1), '../a clip.wav')).json()
     values = made.predictor.values([np.frombuffer(clip(1)[44:], '<i2')])[0]
-    assert list(found) == ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'calibrated', 'threshold',
+    assert list(found) == ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'calibrated', 'threshold',
                            'probabilities']
     assert found['probabilities'] == pytest.approx(dict(zip(made.predictor.names, values, strict=True)), abs=1e-12)
     assert found['file'] == 'a clip.wav' and found['seconds'] == 0.5
@@ -46,6 +46,13 @@ def test_a_calibrated_run_may_say_unknown(app, made):
     found = ask(app, 'POST', '/predict', files=form(clip())).json()
     assert (found['emotion'], found['calibrated'], found['threshold']) == ('unknown', True, 0.9)
     assert found['likeliest'] in made.predictor.names and found['confidence'] < 0.9
+
+
+def test_silence_is_said_and_the_model_not_asked(app, made):
+    made.predictor.sizes.clear()
+    found = ask(app, 'POST', '/predict', files=form(wav_of_floats(np.zeros(8000, np.float32)))).json()
+    assert (found['emotion'], found['silent'], found['likeliest'], found['confidence']) == ('silence', True, None, None)
+    assert found['probabilities'] == {} and made.predictor.sizes == []
 
 
 def test_a_long_clip_is_heard_in_windows(app, made):

@@ -3,10 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 Seconds = float
-_CLASS = Field(description="A class of the model, or 'unknown' where it is not sure enough to name one",
-               examples=['happy'])
 _LIKELIEST = 'Probability of the likeliest class, 0 to 1'
-_PROBABILITIES = Field(description='Class to probability; they sum to 1', examples=[{'happy': 0.81, 'sad': 0.19}])
 
 
 class Answer(BaseModel):
@@ -26,13 +23,17 @@ class Prediction(Answer):
 
     file: str = Field(description='Name of the file as it was sent, without folders', examples=['clip.wav'])
     seconds: Seconds = Field(description='Length of the recording', examples=[3.4])
-    emotion: str = _CLASS
-    likeliest: str = Field(description='The class of the highest probability', examples=['happy'])
-    confidence: float = Field(description=_LIKELIEST, examples=[0.81])
+    emotion: str = Field(description="A class of the model, 'unknown' where it is not sure enough to name one, or "
+                                     "'silence' where nothing is to be heard", examples=['happy'])
+    likeliest: str | None = Field(description='The class of the highest probability; null of silence',
+                                  examples=['happy'])
+    confidence: float | None = Field(description=f'{_LIKELIEST}; null of silence', examples=[0.81])
+    silent: bool = Field(description='Whether nothing is to be heard: the model is then not asked')
     calibrated: bool = Field(description='Whether the probabilities are calibrated on validation recordings')
     threshold: float | None = Field(description="Confidence below which 'unknown' is said; null: never",
                                     examples=[0.45])
-    probabilities: dict[str, float] = _PROBABILITIES
+    probabilities: dict[str, float] = Field(description='Class to probability; they sum to 1; empty of silence',
+                                            examples=[{'happy': 0.81, 'sad': 0.19}])
 
 
 class Window(Answer):

@@ -10,7 +10,8 @@ import numpy as np
 
 from ser.errors import SerError
 from ser.evaluation.dimension_files import read_task
-from ser.inference.emotion_windows import grid_of
+from ser.inference.emotion_segments import SILENCE
+from ser.inference.emotion_windows import grid_of, is_silent
 from ser.inference.recordings import BadRecording
 from ser.serving.audio import read_header, read_samples, unusable
 from ser.serving.batcher import DEAD, Batcher
@@ -148,17 +149,21 @@ class Service:
         rate = self.predictor.sample_rate
         seconds = len(samples) / rate
         on_queued()
-        future = self.batcher.submit(windows(samples, self.predictor.config.data.max_seconds, rate))
-        values = await asyncio.wrap_future(future)
-        return {'file': upload.name, 'seconds': seconds, **self._said(values.mean(axis=0))}
+        values = None
+        if not is_silent(samples, rate):
+            future = self.batcher.submit(windows(samples, self.predictor.config.data.max_seconds, rate))
+            values = (await asyncio.wrap_future(future)).mean(axis=0)
+        return {'file': upload.name, 'seconds': seconds, **self._said(values)}
 
     def _said(self, values):
-        """What is said of uncalibrated probabilities float64 (C,)."""
+        """What is said of uncalibrated probabilities float64 (C,); None: of silence, of which the model is not asked."""
         calibration, names = self.predictor.calibration, self.predictor.names
+        how = {'silent': values is None, 'calibrated': calibration.fitted, 'threshold': calibration.threshold}
+        if values is None:
+            return {'emotion': SILENCE, 'likeliest': None, 'confidence': None, **how, 'probabilities': {}}
         values = calibration.apply(values)
         emotion, confidence = calibration.answer(values, names)
-        return {'emotion': emotion, 'likeliest': names[int(values.argmax())], 'confidence': confidence,
-                'calibrated': calibration.fitted, 'threshold': calibration.threshold,
+        return {'emotion': emotion, 'likeliest': names[int(values.argmax())], 'confidence': confidence, **how,
                 'probabilities': dict(zip(names, values.tolist(), strict=True))}
 
     async def timeline(self, upload, window_seconds, hop_seconds):

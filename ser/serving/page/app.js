@@ -57,7 +57,7 @@ function select(item) {
 }
 
 function stateWords({ state, words, result, failure }) {
-  if (state === 'done') return `${result.emotion}, ${percent(result.confidence)}`;
+  if (state === 'done') return result.silent ? result.emotion : `${result.emotion}, ${percent(result.confidence)}`;
   if (state === 'failed') return failure.title;
   return state === 'running' ? words : 'Waiting';
 }

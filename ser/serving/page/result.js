@@ -13,9 +13,11 @@ export function resultPanel(item, model) {
   const find = (name) => panel.querySelector(name);
   find('.answer-file').textContent = item.file.name;
   find('.answer-emotion').textContent = result.emotion;
-  find('.answer-confidence').textContent = result.emotion === UNKNOWN ? '' : percent(result.confidence);
+  const named = !result.silent && result.emotion !== UNKNOWN;
+  find('.answer-confidence').textContent = named ? percent(result.confidence) : '';
   find('.answer-words').textContent = words(result);
-  fillBars(find('.bars'), result, Object.keys(result.probabilities));
+  find('.bars').hidden = result.silent;
+  if (!result.silent) fillBars(find('.bars'), result, Object.keys(result.probabilities));
   const player = find('.player');
   player.addEventListener('error', () => {
     player.hidden = true;
@@ -31,6 +33,7 @@ export function resultPanel(item, model) {
 }
 
 function words(result) {
+  if (result.silent) return 'Nothing is to be heard in this recording, so the model was not asked about it.';
   const meaning = result.calibrated
     ? 'Calibrated: on the validation recordings, answers with such a probability were right about that often.'
     : 'Not calibrated: trust the order of the classes more than the numbers.';

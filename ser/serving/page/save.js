@@ -23,9 +23,9 @@ export function saveJson(name, items, model) {
 /** Download finished items as CSV: a row per file, a column per class. */
 export function saveCsv(name, items) {
   const classes = [...new Set(items.flatMap((item) => Object.keys(item.result?.probabilities ?? {})))];
-  const head = ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'threshold', 'calibrated', 'error'];
+  const head = ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'threshold', 'calibrated', 'error'];
   const rows = items.map(({ file, result, failure }) => [file.name, result?.seconds, result?.emotion, result?.likeliest,
-    result?.confidence, result?.threshold, result?.calibrated, failure?.message,
+    result?.confidence, result?.silent, result?.threshold, result?.calibrated, failure?.message,
     ...classes.map((each) => result?.probabilities[each])]);
   save(name, csv([[...head, ...classes], ...rows]), 'text/csv');
 }
