@@ -18,6 +18,8 @@ def parser():
     p.add_argument('--shards', nargs='+', metavar='TAR', help='tar files, globs, brace ranges or folders')
     p.add_argument('--valid-shards', nargs='+', metavar='TAR', help='validation tars, where each part has its own')
     p.add_argument('--test-shards', nargs='+', metavar='TAR', help='test tars, where each part has its own')
+    p.add_argument('--remote', action='store_true', default=None,
+                   help='shards may be addresses: s3://, gs:// or https:// (data.remote)')
     add_config_options(p)
     p.add_argument('--protocol', metavar='NAME', help='who is in which part; ser train --help lists the names')
     p.add_argument('--folds', choices=['all'], help='every fold of the protocol in turn')
@@ -112,7 +114,8 @@ def _write(path, audits, refused, folds):
 def _options(args):
     """The sugar that was given: {option: (dotted key, value)}."""
     sugar = {'--shards': ('data.shards', args.shards), '--valid-shards': ('data.valid_shards', args.valid_shards),
-             '--test-shards': ('data.test_shards', args.test_shards), '--protocol': ('protocol.kind', args.protocol)}
+             '--test-shards': ('data.test_shards', args.test_shards), '--protocol': ('protocol.kind', args.protocol),
+             '--remote': ('data.remote', args.remote)}
     return {option: pair for option, pair in sugar.items() if pair[1] is not None}
 
 

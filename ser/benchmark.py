@@ -28,7 +28,7 @@ Exit code: 0 done, 1 some stages failed (each says why), 2 refused."""
 
 def parser():
     """The command line of ser benchmark."""
-    p = Parser(prog='benchmark', description=__doc__, epilog=EPILOG)
+    p = Parser(prog='ser benchmark', description=__doc__, epilog=EPILOG)
     add_config_options(p)
     p.add_argument('--shards', nargs='+', default=(), metavar='TAR',
                    help='read these instead of made clips in the stages that read shards')

@@ -1,5 +1,6 @@
 """`ser shards`, `tools/build_shards.py`: a corpus folder into WebDataset shards."""
 
+import contextlib
 import shlex
 import sys
 import time
@@ -24,7 +25,7 @@ def _rate(text):
 
 def parser():
     """The command line of ser shards."""
-    p = Parser(prog='build_shards', description=__doc__, epilog=EPILOG)
+    p = Parser(prog='ser shards', description=__doc__, epilog=EPILOG)
     p.add_argument('corpus', metavar='CORPUS', help='a corpus by name: ser corpora lists them')
     p.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
     p.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
@@ -38,6 +39,11 @@ def parser():
                    help='resample to HZ, or keep what each file has (default 44100)')
     p.add_argument('--shard-size', type=int, metavar='SAMPLES', help='samples per shard (default 500)')
     p.add_argument('--jobs', type=int, metavar='N', help='processes (default: all cores)')
+    p.add_argument('--engine', choices=('local', 'dask'), default='local',
+                   help='where recordings are read: here, or on a Dask cluster; the bytes are the same (default local)')
+    p.add_argument('--workers', type=int, metavar='N', help='dask: a cluster of N processes here (default: all cores)')
+    p.add_argument('--scheduler', metavar='ADDRESS',
+                   help='dask: the cluster that runs there, such as tcp://host:8786; one you trust')
     return p
 
 
@@ -54,16 +60,53 @@ def _build(args):
     settings = {'audio': args.audio, 'sample_rate': args.sample_rate, 'jobs': args.jobs,
                 'shard_size': SHARD_SIZE if args.shard_size is None else args.shard_size}
     options = corpus_options(args.option)
+    _check_engine(args)
     if args.download:
         _download(args, settings)
     elif args.yes:
         raise SerError('--yes accepts a licence, and goes with --download')
-    with Progress(sys.stderr) as progress:
-        summary = write_shards(args.corpus, args.source, args.out, options=options, progress=progress, **settings)
+    with _spread(args) as spread, Progress(sys.stderr) as progress:
+        summary = write_shards(args.corpus, _source(args), args.out, options=options, progress=progress, spread=spread,
+                               **settings)
     for line in report(summary):
-        print(line)
+        print(_shown(line))
     print(f'took {time.monotonic() - started:.1f} s')
     return SOME_BAD if summary.bad else DONE
+
+
+def _check_engine(args):
+    """Raises SerError for options that the chosen engine does not have."""
+    if args.engine == 'local':
+        given = next((name for name in ('workers', 'scheduler') if getattr(args, name) is not None), None)
+        if given:
+            raise SerError(f'--{given} goes with --engine dask; the local engine has --jobs')
+        return
+    from ser.shards.cluster import check_cluster
+
+    if args.jobs is not None:
+        raise SerError('--jobs goes with --engine local; with dask it is --workers, or what the cluster has')
+    if args.workers is not None and args.scheduler:
+        raise SerError('--workers starts a cluster here and --scheduler names one that runs: give one of the two')
+    if args.workers is not None and args.workers < 1:
+        raise SerError(f'--workers must be at least 1, not {args.workers}')
+    check_cluster()
+
+
+def _spread(args):
+    """A context with what maps the work over a cluster, or with None for the processes of --jobs."""
+    if args.engine == 'local':
+        return contextlib.nullcontext()
+    from ser.shards.cluster import cluster
+
+    return cluster(args.workers, args.scheduler)
+
+
+def _source(args):
+    """SOURCE, for workers elsewhere in full: they have another working folder."""
+    from pathlib import Path
+
+    path = Path(args.source)
+    return str(path.absolute()) if args.engine != 'local' and path.exists() else args.source
 
 
 def corpus_options(words):
@@ -128,6 +171,9 @@ def report(summary):
     if summary.clipped_samples:
         yield (f"peaks cut at full scale: {counted(summary.clipped_samples, 'sample')} in "
                f"{counted(summary.clipped_files, 'file')}")
+    for doubt, files in summary.doubtful.items():
+        more = f' and {len(files) - _SHOWN_SKIPS} more, all of them in shards.json' if len(files) > _SHOWN_SKIPS else ''
+        yield f"{doubt}, and kept: {counted(len(files), 'clip')}: {', '.join(files[:_SHOWN_SKIPS])}{more}"
     yield from _skips(summary)
     shards = shlex.quote(str(summary.out))
     yield f'audit: ser audit --shards {shards}'
@@ -152,6 +198,11 @@ def _skips(summary):
     yield from (f'  {skip.relative}: {skip.reason}{f" ({skip.detail})" if skip.detail else ""}' for skip in first)
     if len(summary.skips) > len(first):
         yield f'  and {len(summary.skips) - len(first)} more, all of them in skipped.csv'
+
+
+def _shown(text):
+    """Names of files hold whatever they like; here a line stays a line, and a terminal is told nothing by them."""
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _fitting(summary):

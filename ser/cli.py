@@ -13,6 +13,7 @@ COMMANDS = {
     'matrix': ('ser.matrix', 'train on each corpus, test on every one: a table and a heat map'),
     'ablate': ('ser.ablate', 'train variants of one config on one split, ranked by validation'),
     'report': ('ser.report', 'one HTML page with everything a run says of itself'),
+    'doctor': ('ser.doctor', 'what is wrong with shards, clip by clip, and their good samples in new ones'),
     'audit': ('ser.audit', 'who is in which part, and whether a test part leaks into training'),
     'predict': ('ser.predict', 'class probabilities of audio files, over time, of the microphone'),
     'inspect': ('ser.inspect', 'what a model sees of a file, how it comes there, what a trained run used of it'),

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from pathlib import Path
 
 from ser.errors import SerError, did_you_mean
 
@@ -15,10 +16,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations, whose errors are one line that names the nearest option."""
 
-    def __init__(self, *args, **options):
+    def __init__(self, *args, prog, **options):
         options.setdefault('allow_abbrev', False)
         options.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, **options)
+        super().__init__(*args, prog=typed(prog), **options)
         self.add_argument('--debug', action='store_true', help='show the traceback of an error')
 
     def error(self, message):
@@ -29,6 +30,17 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(word.split('=')[0], self._option_string_actions)
         print(f'{self.prog}: {message}.{hint} See {self.prog} --help', file=sys.stderr)
         raise SystemExit(REFUSED)
+
+
+def typed(prog):
+    """A command as it was typed, for its usage and errors: a module or a tool by its own name, else `prog`."""
+    file, package = Path(sys.argv[0]), Path(__file__).resolve().parent
+    if file.suffix != '.py' or file.stem == 'cli':
+        return prog
+    folder = file.resolve().parent
+    if folder == package:
+        return f'python -m ser.{file.stem}'
+    return f'python {file}' if folder == package.parent / 'tools' else prog
 
 
 def run_command(main, args):

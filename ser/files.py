@@ -58,11 +58,16 @@ def write_json(path, value):
 
 def write_rows(path, rows):
     """Write rows of cells as CSV (quoted where needed, newline-terminated)."""
+    write_whole(path, csv_text(rows))
+
+
+def csv_text(rows):
+    """Rows of cells as CSV: quoted where needed, newline-terminated."""
     rows, text = list(rows), io.StringIO(newline='')
     # Python's writer leaves a bare carriage return unquoted, which no reader takes back.
     returns = any('\r' in str(cell) for row in rows for cell in row)
     csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerows(rows)
-    write_whole(path, text.getvalue())
+    return text.getvalue()
 
 
 def sync_folder(folder):

@@ -3,10 +3,9 @@
 import sys
 
 from ser.command import SOME_BAD, Parser, log_to_terminal, run_command
-from ser.inference.emotion_options import add_options, check_options, request_of
+from ser.inference.emotion_options import OVER_TIME, add_options, check_options, format_of, request_of
 
 MOST_JOBS = 256
-FORMATS = {'.csv': 'csv', '.txt': 'table'}
 EPILOG = """\
 A FILE may be
   an audio file       wav, flac, ogg (Vorbis, Opus), mp3; any sample rate, any number of channels
@@ -20,7 +19,8 @@ A clip longer than the run's data.max_seconds is cut into windows of that length
 A file is decoded as a whole: 45 minutes of 48 kHz stereo take 4 GB meanwhile. One of more than an hour, or of more than
 46 minutes of 48 kHz stereo, is refused: cut it, or ask for its --timeline.
 Probabilities are those of the run's calibration (calibration.json), where it has one: 'emotion' is then 'unknown' where
-the likeliest class is less likely than the run's threshold; 'likeliest' names it all the same.
+the likeliest class is less likely than the run's threshold; 'likeliest' names it all the same. It is 'silence', with
+'silent' true and no probabilities, where no tenth of a second reaches --silence-db: the model is not asked then.
 Exit code: 0 done, 1 some files could not be used (each is reported), 2 refused."""
 
 
@@ -29,7 +29,7 @@ def parser():
     p = Parser(prog='ser predict', description=__doc__, epilog=EPILOG)
     p.add_argument('files', nargs='*', metavar='FILE', help='audio files, folders, patterns, shards, or - (see below)')
     p.add_argument('--model', required=True, metavar='RUN', help='the run directory of a trained model')
-    p.add_argument('--format', choices=['table', 'jsonl', 'csv', 'json', 'audacity', 'vtt'],
+    p.add_argument('--format', choices=OVER_TIME,
                    help='default: table on a terminal, else jsonl (one JSON object a line); with --out by its suffix')
     p.add_argument('--out', metavar='FILE', help='write there, whole or not at all, instead of to standard output')
     p.add_argument('--top', type=int, metavar='K', help='show the K likeliest classes, likeliest first, not all')
@@ -56,16 +56,20 @@ def _body(args):
     _check(args)
     if args.timeline or args.microphone:
         return _live(args) if args.microphone else _timelines(args)
+    from pathlib import Path
+
+    from ser.inference.places import check_places
     from ser.inference.sources import find_sources
 
     recordings = find_sources(args.files)
-    _check_out(args.out, recordings)
+    check_places('--out', [None if args.out is None else Path(args.out)], recordings)
     from ser.inference.prediction_words import count_words
     from ser.shards.pool import cores
 
     predictor = _predictor(args)
-    shape, bad = _shape(args), []
-    results = _watched(predictor.predict(recordings, args.jobs or cores()), len(recordings), args, bad)
+    shape, bad = format_of(args, sys.stdout.isatty()), []
+    results = predictor.predict(recordings, args.jobs or cores())
+    results = _watched(results, len(recordings), args.out or shape == 'table', bad)
     options = {} if args.top is None else {'top': args.top}
     _write(predictor.formats[shape](results, predictor.names, **options), args.out)
     _footnotes(args, shape, predictor)
@@ -81,8 +85,7 @@ def _timelines(args):
     request, bad = request_of(args, sys.stdout.isatty()), []
     plan = plan_of(request)
     predictor = _predictor(args)
-    for line in timelines(predictor, plan, bad, _progress if sys.stderr.isatty() else None):
-        print(line, flush=True)
+    _write(timelines(predictor, plan, bad, _progress if sys.stderr.isatty() else None), plan.together)
     for file, why in bad:
         print(f'{file}: {why}', file=sys.stderr)
     _footnotes(args, 'table' if request.format == 'table' else 'jsonl', predictor)
@@ -119,7 +122,8 @@ def _predictor(args):
     from ser.inference.predictor import Predictor
 
     log_to_terminal(quiet=True)
-    predictor = Predictor(args.model, args.device, calibrated=not args.raw)
+    level = {} if args.silence_db is None else {'silence_db': args.silence_db}
+    predictor = Predictor(args.model, args.device, calibrated=not args.raw, **level)
     _check_task(args, predictor)
     if args.threshold is not None:
         predictor.set_threshold(args.threshold)
@@ -137,26 +141,6 @@ def _check(args):
         raise SerError(f'--jobs {args.jobs}: a number of threads, 1 to {MOST_JOBS}, is wanted')
 
 
-def _check_out(out, recordings):
-    """Refuse what cannot be written before anything is computed."""
-    import os
-    from pathlib import Path
-
-    from ser.errors import SerError
-
-    if out is None:
-        return
-    path = Path(out)
-    if not out or path.is_dir():
-        raise SerError(f'--out {out}: a file is wanted, and this is a folder. Name a file in it')
-    read = {named.span.shard if named.span else named.path for named in recordings if not named.fault}
-    if path.exists() and any(os.path.samefile(path, other) for other in read if other.is_file()):
-        raise SerError(f'--out {out}: is one of the recordings. Choose another name')
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise SerError(f'--out {out}: nothing can be written in {folder}. Choose another place')
-
-
 def _check_task(args, predictor):
     """Refuse options of classes for a run that predicts dimensions."""
     from ser.errors import SerError
@@ -168,19 +152,14 @@ def _check_task(args, predictor):
                            'Leave it out')
 
 
-def _shape(args):
-    from pathlib import Path
+def _watched(results, total, late, bad):
+    """Pass results on, remember the bad ones, and show a bar where a terminal shows nothing else meanwhile.
 
-    if args.format or args.out:
-        return args.format or FORMATS.get(Path(args.out).suffix.lower(), 'jsonl')
-    return 'table' if sys.stdout.isatty() else 'jsonl'
-
-
-def _watched(results, total, args, bad):
-    """Pass results on, remember the bad ones, and show a bar where a terminal shows nothing else meanwhile."""
+    late: whether nothing is shown before the last result.
+    """
     from tqdm import tqdm
 
-    quiet = args.out or not sys.stdout.isatty() or _shape(args) == 'table'
+    quiet = late or not sys.stdout.isatty()
     for result in tqdm(results, total=total, unit='file', leave=False,
                        disable=not (quiet and sys.stderr.isatty() and total > 1)):
         if result.error:

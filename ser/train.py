@@ -5,6 +5,7 @@ import sys
 
 from ser.command import Parser, add_config_options, log_to_terminal, run_command
 from ser.errors import SerError
+from ser.shards.parent import end_with_parent
 
 EPILOG = """\
 With no option at all it makes a small synthetic corpus (data/demo) and trains a small model on it: two minutes on two
@@ -14,12 +15,14 @@ Several GPUs or processes: torchrun --nproc-per-node N -m ser.train ..."""
 
 
 def parser():
-    """The command line of ser.train."""
-    p = Parser(prog='ser.train', description=__doc__, epilog=EPILOG)
+    """The command line of ser train."""
+    p = Parser(prog='ser train', description=__doc__, epilog=EPILOG)
     p.add_argument('--shards', nargs='+', metavar='TAR',
                    help='tar files, globs, brace ranges or folders; NAME=TAR where several corpora meet')
     p.add_argument('--valid-shards', nargs='+', metavar='TAR', help='validation tars, where each part has its own')
     p.add_argument('--test-shards', nargs='+', metavar='TAR', help='test tars, where each part has its own')
+    p.add_argument('--remote', action='store_true', default=None,
+                   help='shards may be addresses: s3://, gs:// or https:// (data.remote)')
     add_config_options(p)
     p.add_argument('--protocol', metavar='NAME',
                    help='speaker (default), speaker-kfold, leave-one-speaker-out, leave-one-session-out, emobox, text, '
@@ -45,17 +48,25 @@ def main(argv=None):
     def body(args):
         _check(args)
         log_to_terminal(quiet=int(os.environ.get('RANK', 0)) > 0)
+        if 'TORCHELASTIC_RUN_ID' in os.environ:
+            end_with_parent('error: torchrun has ended: this rank ends too\n')
         # torch and friends take seconds to import: --help and a mistyped option need none of them.
         from ser.config.load import load_config
-        from ser.training.run import new_run_path
+        from ser.training.run import new_run_path, restarted
 
         options = _options(args)
         if args.resume is not None:
             from ser.training.session import resume_session
 
             return resume_session(args.resume, args.assignments, options)
-        config = load_config((args.config or ('base' if args.shards else 'demo'),), args.assignments, options)
-        new_run_path(config.run, args.out)
+        name = args.config or ('base' if args.shards else 'demo')
+        config = load_config((name,), args.assignments, options)
+        if not config.data.shards:
+            from ser.corpora.config_corpus import refuse_without_shards
+
+            refuse_without_shards(name)
+        if not restarted():
+            new_run_path(config.run, args.out)
         from ser.training.session import new_session
 
         if args.folds or args.seeds is not None or args.leak_premium:
@@ -98,7 +109,7 @@ def _options(args):
     """The sugar that was given: {option: (dotted key, value)}."""
     sugar = {'--shards': ('data.shards', args.shards), '--valid-shards': ('data.valid_shards', args.valid_shards),
              '--test-shards': ('data.test_shards', args.test_shards), '--protocol': ('protocol.kind', args.protocol),
-             '--device': ('run.device', args.device)}
+             '--device': ('run.device', args.device), '--remote': ('data.remote', args.remote)}
     return {option: pair for option, pair in sugar.items() if pair[1] is not None}
 
 

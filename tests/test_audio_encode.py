@@ -1,4 +1,6 @@
 import io
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import soundfile
 import soxr
 
 from ser.corpora.utterance import Skip, Utterance
+from ser.inference.recordings import BadRecording, read_recording
 from ser.shards.audio_encode import BadAudio, decode, encode, encode_audio, prepare
 
 RATE = 16000
@@ -128,8 +131,43 @@ def test_a_flac_that_is_cut_or_claims_far_too_much_is_refused_without_allocating
 
 
 def test_a_missing_file_is_reported(tmp_path):
-    with pytest.raises(BadAudio, match='cannot be decoded'):
+    with pytest.raises(BadAudio, match='cannot be read.*No such file or directory'):
         decode(tmp_path / 'none.wav')
+    with pytest.raises(BadAudio, match='not a plain file'):
+        decode(tmp_path)
+
+
+@pytest.mark.parametrize(('suffix', 'subtype'), [
+    ('wav', 'PCM_16'), ('wav', 'PCM_24'), ('aiff', 'PCM_16'), ('au', 'PCM_16'), ('w64', 'PCM_16'), ('rf64', 'PCM_16'),
+    ('sph', 'PCM_16'), ('mp3', 'MPEG_LAYER_III'), ('wav', 'MS_ADPCM')])
+def test_a_cut_recording_is_refused_here_and_where_single_files_are_read(tmp_path, suffix, subtype):
+    path, container = tmp_path / f'a.{suffix}', {'sph': 'NIST'}.get(suffix, suffix.upper())
+    soundfile.write(path, noise(16000), RATE, subtype, format=container)
+    whole = path.read_bytes()
+    assert encode(utterance(path), 'flac', 'keep').frames >= 16000
+    path.write_bytes(whole[:len(whole) // 2])
+    found = encode(utterance(path), 'flac', 'keep')
+    assert (found.reason, found.bad) == ('cut short', True)
+    assert re.fullmatch(r'\d+ of (16000|\d+) (frames|bytes)', found.detail)
+    with pytest.raises(BadRecording, match='cut short'):
+        read_recording(path, RATE)
+
+
+@pytest.mark.parametrize(('samples', 'doubt'), [
+    (np.zeros(RATE), 'nothing but silence'), (np.full(96, 0.1), 'shorter than 0.1 s'),
+    (np.full(RATE // 10 - 1, 0.1), 'shorter than 0.1 s'), (np.full(RATE // 10, 0.1), ''),
+    (np.zeros(96), 'nothing but silence')])
+def test_a_clip_that_says_nothing_is_kept_and_doubted(tmp_path, samples, doubt):
+    assert encode(write(tmp_path / 'a.wav', samples), 'flac', 'keep').doubt == doubt
+
+
+def test_a_name_does_not_matter(tmp_path):
+    samples = (noise()[:, 0] * 32767).astype(np.int16)
+    for name in (b'a.raw', b'\xff\xfe.wav', b'a\nb'):
+        path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+        with open(path, 'wb') as file:
+            soundfile.write(file, samples, RATE, format='WAV', subtype='PCM_16')
+        assert np.array_equal(prepare(utterance(path), 'keep')[0], samples)
 
 
 def test_a_rate_that_flac_cannot_hold_is_reported(tmp_path):

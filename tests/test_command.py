@@ -40,6 +40,19 @@ def test_other_systems_are_left_alone(monkeypatch, platform):
     assert not keep_freed_memory()
 
 
+@pytest.mark.parametrize(('file', 'said'), [
+    ('ser/train.py', 'python -m ser.train'), ('ser/cli.py', 'ser train'), ('tools/build_shards.py', None),
+    ('bin/ser', 'ser train'), ('elsewhere/train.py', 'ser train')])
+def test_usage_names_what_was_typed(monkeypatch, pytestconfig, capsys, file, said):
+    path = pytestconfig.rootpath / file
+    monkeypatch.setattr(sys, 'argv', [str(path)])
+    with pytest.raises(SystemExit):
+        Parser(prog='ser train').parse_args(['--deb'])
+    said = said or f'python {path}'
+    assert capsys.readouterr().err == (f"{said}: unrecognized arguments: --deb. Did you mean '--debug'? "
+                                       f'See {said} --help\n')
+
+
 def test_errors_are_one_line_and_exit_code_2(capsys):
     def fails(options):
         raise SerError('what was wrong')

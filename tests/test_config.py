@@ -183,6 +183,7 @@ def test_a_bad_key_or_value_is_one_line_with_the_remedy(assignment, message):
 BAD_FILES = [
     ('training: {epohs: 3}', "unknown key 'training.epohs'. Did you mean 'epochs'?"),
     ('training: {epochs: 3}\ntraining: {epochs: 4}', "line 2, column 1: key 'training' is written twice"),
+    ('a: &many [1, 1]\nb: [*many, *many]', 'line 2, column 5: *many is an alias: write its value out'),
     ('a: !!python/object/apply:os.system [ls]', 'could not determine a constructor'),
     ('- 1\n- 2', 'a config is a mapping of sections, not a list'),
     ('yes: 3', 'is not text (quote it)'),

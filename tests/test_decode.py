@@ -86,7 +86,7 @@ def test_damage_is_noticed_and_named():
         bad('undecodable', 'cannot be decoded as flac', bytes(flipped))
     bad('undecodable', 'cannot be decoded', flac[:len(flac) // 2])
     bad('truncated', 'its header claims 16000 bytes of samples, 9956 are there', wav[:10000], '.wav')
-    bad('truncated', 'no data chunk', wav[:36], '.wav')
+    bad('undecodable', "No 'data' chunk", wav[:36], '.wav')
     bad('truncated', 'frames', audio_bytes(tone(1, 3), RATE, 'mp3')[:3000], '.mp3')
     bad('sha256', 'its bytes are not those that were recorded', wav, '.wav', sha256='0' * 64)
     with pytest.raises(BadSample):
@@ -112,10 +112,9 @@ def test_what_is_not_finite_is_refused():
 def test_claims_are_checked_before_decoding():
     flac = bytearray(audio_bytes(WAVE, RATE))
     fields = int.from_bytes(flac[18:26], 'big')
-    for frames, kind, said in (((1 << 36) - 1, 'too long', 'claims 68719476735 frames'),
-                               (3500 * RATE, 'header', 'more than its')):
+    for frames in ((1 << 36) - 1, 3500 * RATE):
         flac[18:26] = (fields >> 36 << 36 | frames).to_bytes(8, 'big')
-        bad(kind, said, bytes(flac[:2000]))
+        bad('header', f'claims {frames} frames, more than its 2000 bytes can hold', bytes(flac[:2000]))
     wav = bytearray(audio_bytes(WAVE, RATE, 'wav'))
     wav[24:28] = struct.pack('<I', 4_000_000)
     bad('header', 'an absurd sample rate, 4000000 Hz (allowed: 2000 to 768000)', bytes(wav), '.wav')
@@ -129,9 +128,22 @@ def test_streams_of_unknown_length():
     fields = int.from_bytes(flac[18:26], 'big')
     flac[18:26] = (fields >> 36 << 36).to_bytes(8, 'big')
     bad('header', 'does not say how many frames it has', bytes(flac))
+
+
+# As ffmpeg leaves it, as sox and eSpeak do, as arecord does, and the most that fits 31 bits; less a header of 44 bytes.
+@pytest.mark.parametrize('claimed', [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFF00, 0x7FFFFFFF, 0xFFFFFFFF - 44, 0x7FFFFFFF - 44])
+def test_a_wav_that_was_written_to_a_pipe_goes_on_to_its_end(claimed):
     wav = bytearray(audio_bytes(WAVE, RATE, 'wav'))
-    wav[40:44] = b'\xff' * 4
+    wav[4:8], wav[40:44] = (min(claimed + 36, 0xFFFFFFFF)).to_bytes(4, 'little'), claimed.to_bytes(4, 'little')
     np.testing.assert_array_equal(decode(bytes(wav), '.wav', RATE).samples, WAVE)
+    np.testing.assert_array_equal(decode(bytes(wav[:1001]), '.wav', RATE).samples, WAVE[:478])
+
+
+def test_other_lengths_beyond_the_end_are_a_cut_file():
+    wav = bytearray(audio_bytes(WAVE, RATE, 'wav'))
+    for claimed in (0x7FFFEFFE, 0x80000000, len(wav) - 42):
+        wav[40:44] = claimed.to_bytes(4, 'little')
+        bad('truncated', f'its header claims {claimed} bytes of samples', bytes(wav), '.wav')
 
 
 def test_real_recordings_match_soundfile(real_corpora):

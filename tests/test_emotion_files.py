@@ -63,6 +63,17 @@ def test_one_file_each_in_a_folder(files, monkeypatch):
     assert [(files / 'pictures' / name).read_text() for name in ('a.png', 'A-2.png')] == ['a.wav', 'A.flac']
 
 
+def test_json_lines_and_csv_of_several_go_into_one_file(files, monkeypatch):
+    for shape, options in (('jsonl', {}), ('csv', {}), ('csv', {'windows': True})):
+        names, out = ('a.wav', 'text.wav', 'b.flac'), files / f'all.{shape}'
+        plan = plan_of(Request(tuple(str(files / name) for name in names), shape, out=str(out), **options))
+        assert plan.together == out and not any(plan.texts)
+        assert list(timelines(Listener(), plan, [])) == run(files, names, shape, **options)[0]
+    (files / 'dir.jsonl').mkdir()
+    assert run(files, ('a.wav', 'b.flac'), 'jsonl', out=str(files / 'dir.jsonl')) == ([], [])
+    assert json.loads((files / 'dir.jsonl' / 'a.jsonl').read_text())['seconds'] == 4
+
+
 def test_one_recording_goes_to_the_file_that_is_named_or_into_a_folder(files):
     assert run(files, ('a.wav',), 'audacity', out=str(files / 'labels')) == ([], [])
     assert (files / 'labels').read_text() == '0.000000\t4.000000\tlow\n'
@@ -79,6 +90,9 @@ def test_standard_input_comes_last_and_is_read_as_a_stream(files, monkeypatch):
     lines, errors = run(files, ('-', 'a.wav'))
     assert [json.loads(line)['file'] for line in lines] == [str(files / 'a.wav'), '-'] and not errors
     assert json.loads(lines[1])['segments'][0]['emotion'] == 'middle'
+    pipe.seek(0)
+    lines, errors = run(files, ('gone.wav', '-'))
+    assert json.loads(lines[0])['error'] == 'no such file' == errors[0][1] and json.loads(lines[1])['segments']
     monkeypatch.setattr('sys.stdin', types.SimpleNamespace(isatty=lambda: True))
     with pytest.raises(SerError, match='nothing is piped into standard input'):
         run(files, ('-',))
@@ -104,6 +118,10 @@ def test_a_shard_is_not_written_over(files):
     (('a.wav',), {'picture': 'x.jpg'}, 'x.jpg: a name that ends in .png is wanted'),
     (('a.wav',), {'out': 'a.wav'}, 'a.wav: is one of the recordings'),
     (('a.wav',), {'out': 'x.png', 'picture': 'x.png'}, 'are both'),
+    (('a.wav',), {'out': 'text.wav/x.json'}, 'text.wav/x.json: nothing can be written in '),
+    (('a.wav',), {'picture': 'text.wav/more/x.png'}, 'text.wav. Choose another place'),
+    (('a.wav', 'b.flac'), {'out': 'text.wav/x'}, 'x/a.json: nothing can be written in '),
+    (('a.wav', 'b.flac'), {'shape': 'jsonl', 'out': 'b.flac/x.jsonl'}, 'x.jsonl: nothing can be written in '),
     (('gone.wav',), {}, 'gone.wav: no such file')])
 def test_refusals_before_anything_is_computed(files, names, options, said):
     options = {name: value if name == 'shape' else str(files / value) for name, value in options.items()}
@@ -130,6 +148,10 @@ def test_the_command(tiny_run, files, capsys):  # noqa: F811
     assert main([str(files / 'a.wav'), *given[2:], '--format', 'table', '--threshold', '1']) == 0
     out, err = capsys.readouterr()
     assert 'unknown' in out and "note: " in err
+    assert main([*given, '--out', str(files / 'new' / 'all.jsonl')]) == 1
+    out, err = capsys.readouterr()
+    assert out == '' and [json.loads(line)['file'] for line in (files / 'new' / 'all.jsonl').read_text().splitlines()
+                          ] == given[:2]
     assert main([str(files / 'a.wav'), *given[2:], '--window', '3']) == 2
     assert capsys.readouterr().err == (
         "error: window is 3 s. Allowed are 0.1 s to 0.5 s, the run's data.max_seconds; the nearest is 0.5\n")

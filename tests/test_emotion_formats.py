@@ -9,8 +9,6 @@ import pytest
 
 from ser.evaluation.calibration import Calibration
 from ser.inference.emotion_formats import (
-    FORMATS,
-    SUFFIXES,
     as_audacity,
     as_csv,
     as_json,
@@ -91,7 +89,3 @@ def test_a_table_for_a_terminal():
 def test_clocks_carry_over():
     assert [clock(seconds) for seconds in (0, 59.96, 3599.96, 86400)] == ['0:00.0', '1:00.0', '1:00:00.0', '24:00:00.0']
     assert [clock(seconds, 0) for seconds in (61.4, 3600)] == ['1:01', '1:00:00']
-
-
-def test_every_format_has_a_suffix():
-    assert FORMATS.keys() == SUFFIXES.keys()

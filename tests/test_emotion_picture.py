@@ -18,7 +18,7 @@ def made(seconds, names=('calm', 'angry'), steps=None, silent=()):
     values = generator.dirichlet(np.ones(len(names)), steps)
     values[list(silent)] = np.nan
     times = np.linspace(0, seconds, steps + 1)
-    segments = tuple(Segment(start, end, 'silence' if np.isnan(row[0]) else names[int(row.argmax())], None)
+    segments = tuple(Segment(start, end, *(('silence', None) if np.isnan(row[0]) else (names[int(row.argmax())], 0.5)))
                      for start, end, row in zip(times, times[1:], values, strict=False))
     low = -generator.integers(0, 9000, 500).astype(np.int16)
     return Timeline('talk.wav', seconds, 3.0, 1.0, names, Calibration(), False, np.zeros((1, 2)), values[:1], times,

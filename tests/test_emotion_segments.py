@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ser.evaluation.calibration import Calibration
-from ser.inference.emotion_segments import SILENCE, answers_of, merged, segments_of, smoothed
+from ser.inference.emotion_segments import answers_of, merged, segments_of, smoothed
 
 
 def takers(runs, i):
-    near = [runs[j] for j in (i - 1, i + 1) if 0 <= j < len(runs) and runs[j][2] != SILENCE]
+    near = [runs[j] for j in (i - 1, i + 1) if 0 <= j < len(runs) and runs[j][2] is not None]
     return sorted(near, key=lambda run: (run[0] - run[1], run[0]))
 
 
@@ -36,7 +36,7 @@ def slowly_merged(pieces, shortest):
 def test_short_runs_are_merged_as_the_rule_says(seed):
     generator = np.random.default_rng(seed)
     ends = np.cumsum(generator.integers(1, 9, generator.integers(1, 40))).tolist()
-    answers = generator.choice(['a', 'b', 'c', 'unknown', SILENCE], len(ends)).tolist()
+    answers = generator.choice(['a', 'b', 'silence', 'unknown', None], len(ends)).tolist()
     pieces = list(zip([0, *ends[:-1]], ends, answers, strict=True))
     for shortest in (0, 3, 8, 10**6):
         found = merged(pieces, shortest)
@@ -47,8 +47,8 @@ def test_short_runs_are_merged_as_the_rule_says(seed):
 
 
 def test_a_pause_goes_into_speech_and_a_word_between_silences_stays():
-    assert merged([(0, 9, 'a'), (9, 10, SILENCE), (10, 15, 'b')], 2) == [(0, 10, 'a'), (10, 15, 'b')]
-    apart = [(0, 9, SILENCE), (9, 10, 'a'), (10, 19, SILENCE)]
+    assert merged([(0, 9, 'a'), (9, 10, None), (10, 15, 'b')], 2) == [(0, 10, 'a'), (10, 15, 'b')]
+    apart = [(0, 9, None), (9, 10, 'a'), (10, 19, None)]
     assert merged(apart, 5) == apart
     assert merged([(0, 1, 'a')], 5) == [(0, 1, 'a')]
 
@@ -79,10 +79,19 @@ def test_smoothing_is_the_mean_weighted_by_cover():
     assert alone[0].tolist() == [1.0, 0.0] and np.isnan(alone[1]).all()
 
 
+def test_classes_called_silence_and_unknown_are_classes():
+    names, values = ('silence', 'unknown'), np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]])
+    answers = [answer for answer, _ in answers_of(values, names, Calibration())]
+    assert answers == ['silence', None, 'unknown']
+    found = segments_of(np.array([0, 10, 20, 30]), answers, values, names, 10, 0)
+    assert [(segment.start, segment.emotion, segment.confidence) for segment in found] == [
+        (0, 'silence', 0.9), (1, 'silence', None), (2, 'unknown', 0.8)]
+
+
 def test_answers_know_silence_and_doubt():
     values = np.array([[0.9, 0.1], [0.55, 0.45], [np.nan, np.nan]])
     assert answers_of(values, ('a', 'b'), Calibration(threshold=0.6)) == [('a', 0.9), ('unknown', 0.55),
-                                                                          (SILENCE, None)]
+                                                                          (None, None)]
 
 
 @pytest.mark.parametrize('seed', range(20))
@@ -102,7 +111,7 @@ def test_segments_cover_the_recording_and_confidence_is_the_mean(seed):
     for segment in found:
         inside = values[(edges[:-1] / rate >= segment.start) & (edges[1:] / rate <= segment.end)]
         inside = inside[~np.isnan(inside[:, 0])]
-        if segment.emotion == SILENCE:
+        if segment.emotion == 'silence':
             assert segment.confidence is None
         else:
             of = inside.max(1) if segment.emotion == 'unknown' else inside[:, names.index(segment.emotion)]

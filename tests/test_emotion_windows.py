@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from ser.errors import SerError
-from ser.inference.emotion_windows import LOWEST_DB, Course, Envelope, check_segments, grid_of, level_db
+from ser.inference.emotion_windows import (
+    LOWEST_DB,
+    Course,
+    Envelope,
+    check_segments,
+    grid_of,
+    is_silent,
+    level_db,
+)
 
 
 def pieces(samples, seed):
@@ -98,3 +106,17 @@ def test_an_envelope_is_bounded_and_holds_every_extreme():
     short = Envelope()
     short.add(samples[:3])
     assert short.spans()[0].tolist() == [samples[:3].min()]
+
+
+@pytest.mark.parametrize('rate', [8000, 16000, 44100])
+def test_a_clip_is_silent_where_no_frame_of_a_tenth_of_a_second_is_loud(rate):
+    frame, softer, louder = rate // 10, 30, 36
+    quiet = np.full(5 * frame + 7, softer, np.int16)
+    # 32.77 is -60 dBFS.
+    assert is_silent(quiet, rate) and not is_silent(quiet, rate, -61.0) and not is_silent(quiet, rate, LOWEST_DB)
+    assert is_silent(np.zeros(1, np.int16), rate) and not is_silent(np.zeros(1, np.int16), rate, LOWEST_DB)
+    for first, last, silent in ((frame, 2 * frame, False), (frame, frame + frame // 4, True),
+                                (5 * frame, 5 * frame + 7, False)):
+        clip = quiet.copy()
+        clip[first:last] = louder
+        assert is_silent(clip, rate) is silent

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_a_file_has_the_answer_of_the_command(model, tiny_run, file, capsys):  #
         assert answer.confidence == pytest.approx(line['confidence'], abs=1e-6)
         assert answer.probabilities == pytest.approx(line['probabilities'], abs=1e-6)
         assert tuple(answer.probabilities) == model.names and answer.auxiliary == {}
-    assert model.sample_rate == 16000 and isinstance(model.calibration, Calibration | None)
+    assert model.sample_rate == 16000 and isinstance(model.calibration, Calibration)
     with pytest.raises(dataclasses.FrozenInstanceError):
         answer.emotion = 'happy'
 
@@ -68,6 +69,28 @@ def test_samples_are_those_of_a_file(tmp_path, rate, channels):
                  torch.from_numpy(waveform / 32768).requires_grad_()):
         assert np.array_equal(as_samples(form, rate, 16000), expected)
     assert np.array_equal(as_samples(waveform, float(rate), 16000), expected)
+
+
+def test_it_says_what_it_is_in_one_line(model, tiny_run, tmp_path):  # noqa: F811
+    assert repr(model).startswith(f'<model of {tiny_run.path}: maxmvit, mel: mvitv2; 4 classes (neutral, happy, sad, '
+                                  'angry); 16000 Hz; cpu; test (')
+    assert 'UA ' in repr(model) and 'protocol: ' in repr(model) and '\n' not in repr(model)
+    run = tmp_path / 'run'
+    shutil.copytree(tiny_run.path, run)
+    (run / 'test_metrics.json').unlink()
+    assert repr(ser.load(run, 'cpu')).endswith('; cpu; it was never tested>')
+
+
+def test_silence_has_no_emotion(model, tiny_run, monkeypatch):  # noqa: F811
+    quiet = np.zeros(16000, np.float32)
+    assert model(quiet, 16000) == Answer('silence', None, None, {}, {}, True)
+    loud, silent = model.batch([tone(1), quiet], 16000)
+    assert not loud.silent and silent.silent and sum(loud.probabilities.values()) == pytest.approx(1)
+    assert not ser.load(tiny_run.path, 'cpu', silence_db=-200)(quiet, 16000).silent
+    with pytest.raises(ser.SerError, match='silence-db is 1. A level from -200 to 0 dBFS is allowed; the nearest is 0'):
+        ser.load(tiny_run.path, 'cpu', silence_db=1.0)
+    monkeypatch.setattr('ser.inference.predictor.Predictor.classifies', False)
+    assert model(quiet, 16000) == DimensionsAnswer({}, True)
 
 
 def test_many_clips_at_once(model, file):
@@ -133,7 +156,7 @@ def test_bad_files_and_runs_are_named(model, tmp_path):
 
 def test_uncalibrated_on_demand_and_dimensions_by_name(tiny_run, file, monkeypatch):  # noqa: F811
     raw = ser.load(tiny_run.path, 'cpu', calibrated=False)
-    assert raw.calibration is None and raw(file).emotion == raw(file).likeliest
+    assert not raw.calibration.fitted and raw(file).emotion == raw(file).likeliest
     monkeypatch.setattr('ser.inference.predictor.Predictor.classifies', False)
     answer = raw(file)
     assert isinstance(answer, DimensionsAnswer) and tuple(answer.dimensions) == raw.names

@@ -30,3 +30,14 @@ def test_a_killed_holder_lets_go(tmp_path):
         process.wait(timeout=30)
         with locked(tmp_path, 'busy'):
             pass
+
+
+def test_a_holder_that_lets_go_in_time_is_waited_for(tmp_path):
+    with subprocess.Popen([sys.executable, '-c', HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout.readline() == 'have it\n'
+        with pytest.raises(SerError, match='^busy$'), locked(tmp_path, 'busy', 0.1):
+            pass
+        process.stdin.close()
+        with locked(tmp_path, 'busy', 30):
+            pass

@@ -28,6 +28,12 @@ def test_folders_globs_braces_and_files_come_in_natural_order_once(folder):
     assert names(expand([f'{folder}/{{a-1,b*}}.tar'])) == ['a-1.tar', 'b[1].tar']
 
 
+def test_links_that_go_round_are_searched_once(folder):
+    for name in ('round', 'empty/back'):
+        (folder / name).symlink_to(folder)
+    assert names(expand([f'{folder}/**/a-*.tar'])) == ['a-1.tar', 'a-2.tar', 'a-10.tar']
+
+
 def test_braces():
     assert expand_braces('x{008..011}.tar') == ['x008.tar', 'x009.tar', 'x010.tar', 'x011.tar']
     assert expand_braces('{2..0}') == ['2', '1', '0']

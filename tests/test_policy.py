@@ -20,7 +20,8 @@ ROOMS = ['first', 'corpora', 'shards', 'features', 'models', 'evaluation', 'trai
 FIRST = {'ser', 'ser.errors', 'ser.files', 'ser.labels', 'ser.randomness', 'ser.command'}
 TORCH_FREE = ('ser.config', 'ser.corpora', 'ser.labels', 'ser.errors', 'ser.files', 'ser.randomness', 'ser.command')
 COMMANDS = ['train', 'build_shards', 'evaluate', 'compare', 'predict', 'inspect', 'show_config', 'list_corpora',
-            'benchmark', 'matrix', 'ablate', 'audit', 'report', 'export', 'push', 'pull', 'completion', 'serve', 'cli']
+            'benchmark', 'matrix', 'ablate', 'audit', 'report', 'export', 'push', 'pull', 'completion', 'serve',
+            'doctor', 'cli']
 
 
 def name_of(path):

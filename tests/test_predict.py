@@ -10,6 +10,7 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ser.cli import main as ser
@@ -37,7 +38,7 @@ def test_json_lines_when_piped(files, tiny_run, capsys):  # noqa: F811
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line['file']).name for line in lines] == ['other.flac', 'good.wav']
     for line in lines:
-        assert list(line) == ['file', 'emotion', 'likeliest', 'confidence', 'probabilities']
+        assert list(line) == ['file', 'emotion', 'likeliest', 'confidence', 'silent', 'probabilities']
         assert list(line['probabilities']) == ['neutral', 'happy', 'sad', 'angry']
         assert sum(line['probabilities'].values()) == pytest.approx(1)
         assert line['confidence'] == max(line['probabilities'].values()) == line['probabilities'][line['likeliest']]
@@ -63,7 +64,7 @@ def test_bad_files_are_reported_and_the_rest_go_on(files, tiny_run, capsys):  # 
 
 def test_all_files_bad_is_still_reported_one_by_one(files, tiny_run, capsys):  # noqa: F811
     assert main([str(files / 'empty.wav'), '--model', str(tiny_run.path), '--format', 'csv']) == 1
-    assert capsys.readouterr().out.splitlines()[1].endswith('empty.wav,,,,empty file,,,,')
+    assert capsys.readouterr().out.splitlines()[1].endswith('empty.wav,,,,,empty file,,,,')
 
 
 def refusal(arguments, capsys):
@@ -88,11 +89,13 @@ def test_refusals_are_one_line(files, tiny_run, capsys):  # noqa: F811
     assert '--threshold 1.5: a probability' in refusal([good, '--model', run, '--threshold', '1.5'], capsys)
     assert '--threshold nan: a probability' in refusal([good, '--model', run, '--threshold', 'nan'], capsys)
     assert '--jobs 0: a number of threads, 1 to 256' in refusal([good, '--model', run, '--jobs', '0'], capsys)
-    assert 'is one of the recordings' in refusal([good, '--model', run, '--out', good], capsys)
+    assert 'is one of the recordings' in refusal([good, '--model', run, '--format', 'csv', '--out', good], capsys)
     shard = str(tiny_run.shards / 'test-00000.tar')
-    assert 'is one of the recordings' in refusal([shard, '--model', run, '--out', shard], capsys)
+    assert 'is one of the recordings' in refusal([shard, '--model', run, '--format', 'csv', '--out', shard], capsys)
     assert f'nothing can be written in {good}' in refusal([good, '--model', run, '--out', f'{good}/x.csv'], capsys)
     assert 'this is a folder' in refusal([good, '--model', run, '--out', str(files)], capsys)
+    assert 'no format ends in .xlsx' in refusal([good, '--model', run, '--out', 'x.xlsx'], capsys)
+    assert 'silence-db is 5. A level from -200 to' in refusal([good, '--model', run, '--silence-db', '5'], capsys)
     assert "Did you mean '--format'?" in refusal([good, '--model', run, '--fromat', 'csv'], capsys)
 
 
@@ -123,6 +126,18 @@ def test_calibrated_unless_raw_and_the_threshold_may_be_given(files, tiny_run, c
     assert capsys.readouterr().err == err == (
         "note: probabilities calibrated on validation (temperature 0.5); 'unknown' below 99 % (the run's threshold, "
         'chosen for at most 10 % wrong answers)\n')
+
+
+def test_a_file_of_silence_is_said_to_be_silent(files, tiny_run, capsys):  # noqa: F811
+    (files / 'quiet.wav').write_bytes(audio_bytes(np.full(16000, 9, np.int16), 16000, 'wav'))
+    given = [files / 'quiet.wav', files / 'good.wav', '--model', tiny_run.path]
+    (quiet, good), _ = lines_of(given, capsys)
+    assert quiet == {'file': str(files / 'quiet.wav'), 'emotion': 'silence', 'likeliest': None, 'confidence': None,
+                     'silent': True, 'probabilities': {}}
+    assert not good['silent'] and good['likeliest']
+    for level, silent in ((-200, False), (-80, False), (-70, True)):
+        (quiet, _), _ = lines_of([*given, '--silence-db', level], capsys)
+        assert quiet['silent'] is silent and bool(quiet['probabilities']) is not silent
 
 
 def test_the_number_of_threads_changes_not_a_byte(files, tiny_run, capsys):  # noqa: F811

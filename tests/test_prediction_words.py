@@ -4,8 +4,10 @@ from ser.inference.prediction_words import calibration_words, count_words
 
 def test_what_was_done_to_probabilities():
     run = Calibration(1.25, 0.5, 0.1, {'temperature': 1.25})
-    assert calibration_words(None) == 'uncalibrated probabilities: this run has no calibration; a class is always named'
-    assert calibration_words(None, raw=True) == 'uncalibrated probabilities, as --raw asks; a class is always named'
+    assert calibration_words(Calibration()) == (
+        'uncalibrated probabilities: this run has no calibration; a class is always named')
+    assert calibration_words(Calibration(), raw=True) == (
+        'uncalibrated probabilities, as --raw asks; a class is always named')
     assert calibration_words(run) == (
         "probabilities calibrated on validation (temperature 1.25); 'unknown' below 50 % (the run's threshold, chosen "
         'for at most 10 % wrong answers)')

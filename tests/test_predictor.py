@@ -11,6 +11,7 @@ import torch
 from ser.errors import SerError
 from ser.evaluation.calibration import Calibration
 from ser.files import write_json
+from ser.inference.emotion_timeline import timeline_of
 from ser.inference.predictor import BATCHES_AT_ONCE, Predictor, trained_on_synthetic_speech
 from ser.inference.recordings import Named, read_recording
 from ser.shards.reader import windows
@@ -72,7 +73,7 @@ def test_threads_that_decode_change_nothing_at_all(tiny_run, predictor):  # noqa
 def test_a_runs_calibration_is_applied_to_the_mean_of_the_windows(tiny_run, predictor, calibrated_run):  # noqa: F811
     files = named(list(tiny_run.clips.values())[:6])
     calibrated = Predictor(calibrated_run, 'cpu')
-    assert calibrated.calibration == Calibration(0.5, 0.4, 0.1) and predictor.calibration is None
+    assert calibrated.calibration == Calibration(0.5, 0.4, 0.1) and not predictor.calibration.fitted
     # Temperature 1/2 squares the odds.
     for raw, result in zip(predictor.predict(files), calibrated.predict(files), strict=True):
         assert result.values == pytest.approx(raw.values**2 / (raw.values**2).sum(), abs=1e-6)
@@ -90,7 +91,7 @@ def test_another_threshold_keeps_the_temperature(tiny_run, calibrated_run):  # n
         assert predictor.calibration.temperature == 0.5
         assert {result.emotion for result in predictor.predict(files)} <= emotions
     raw = Predictor(calibrated_run, 'cpu', calibrated=False)
-    assert raw.calibration is None
+    assert raw.calibration == Calibration()
     raw.set_threshold(1.0)
     assert raw.calibration == Calibration(1.0, 1.0)
     assert {result.emotion for result in raw.predict(files)} == {'unknown'}
@@ -144,11 +145,38 @@ def test_results_come_as_soon_as_they_are_known(tiny_run, predictor, tmp_path): 
     assert len(read) <= 1 + BATCHES_AT_ONCE * predictor.config.evaluation.batch_size
 
 
-def test_silence_and_a_single_sample_have_finite_answers(predictor, tmp_path):
+def test_silence_and_a_single_sample_have_finite_answers(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor, 'silence_db', -200.0)
     for name, samples in (('silence.wav', np.zeros(16000)), ('click.wav', np.array([0.5]))):
         soundfile.write(tmp_path / name, samples, 16000)
         result, = predictor.predict(named([tmp_path / name]))
         assert result.values.sum() == pytest.approx(1)
+
+
+def test_silence_is_told_apart_as_a_timeline_does(tiny_run, predictor, tmp_path):  # noqa: F811
+    generator = np.random.default_rng(3)
+    quiet, spoken = generator.normal(0, 20, 24000), generator.normal(0, 20, 24000)
+    spoken[12000:14500] *= 4
+    clips = {'quiet': quiet, 'spoken': spoken, 'zeros': np.zeros(24000), 'short': quiet[:300],
+             'click': spoken[12000:12900]}
+    for name, samples in clips.items():
+        soundfile.write(tmp_path / f'{name}.wav', samples.astype(np.int16), 16000)
+    good = next(iter(tiny_run.clips.values()))
+    files = [good, *(tmp_path / f'{name}.wav' for name in clips), good]
+    results = list(predictor.predict(named(files)))
+    assert [result.silent for result in results] == [False, True, False, True, True, False, False]
+    for file, result in zip(files, results, strict=True):
+        heard = {segment.confidence is not None for segment in timeline_of(predictor, file).segments}
+        assert result.silent is (heard == {False}), file
+        assert (result.values is None) is result.silent and not (result.silent and (result.emotion or result.error))
+
+
+def test_a_class_called_unknown_takes_no_threshold(tiny_run, monkeypatch):  # noqa: F811
+    predictor = Predictor(tiny_run.path, 'cpu')
+    monkeypatch.setattr(predictor, 'names', ('unknown', 'happy', 'sad', 'angry'))
+    with pytest.raises(SerError, match="threshold 0.5: a class of this run is called 'unknown', and the two could not"):
+        predictor.set_threshold(0.5)
+    predictor.set_threshold(0.0)
 
 
 def test_a_model_that_diverged_is_refused(predictor):

@@ -1,6 +1,6 @@
 import torch
 
-from ser.training.progress_line import clock, progress_line, seconds_left
+from ser.training.progress_line import clock, progress_line, reading_line, seconds_left
 from ser.training.state import Progress
 
 
@@ -10,6 +10,14 @@ def test_the_line_says_where_the_run_stands():
     line = progress_line(progress, 4, 10, 1.2345, 2e-4, torch.device('cpu'))
     for part in ('epoch 2/4 step 5/10 loss 1.2345 lr 2.00e-04 80 clips/s data wait 10 %', 'GB time left 0:50'):
         assert part in line
+
+
+def test_what_was_met_in_reading_is_said_in_words():
+    assert reading_line({'resampled': 1, 'clipped_samples': 7, 'cropped': 2}) == (
+        'read so far, all epochs together: 1 clip resampled, 2 clips cropped to data.max_seconds, 7 samples beyond '
+        'full scale and cut off there')
+    assert reading_line({'bad': 3, 'bad: truncated': 2, 'bad: magic': 1, 'empty_batches': 1}).endswith(
+        '3 clips not usable and left out (magic: 1, truncated: 2), 1 micro-batch without a usable clip')
 
 
 def test_clock():

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from ser.errors import SerError
-from ser.shards.publish import INDEX, MANIFEST, PARTIAL, check_out, staging, write_file
+from ser.shards import publish
+from ser.shards.publish import INDEX, MANIFEST, PARTIAL, check_out, staging, unfinished, write_file
 
 
 def stage(folder, names=('a-00000.tar', 'a-00001.tar')):
@@ -21,7 +22,8 @@ def test_files_appear_together_at_the_end(tmp_path):
     out = tmp_path / 'new' / 'out'
     with staging(out) as folder:
         stage(folder)
-        assert listing(out) == [PARTIAL]
+        assert listing(out) == [PARTIAL] and unfinished(out)
+    assert not unfinished(out)
     assert listing(out) == ['a-00000.tar', 'a-00001.tar', INDEX, MANIFEST]
 
 
@@ -83,7 +85,8 @@ def test_the_look_ahead_refuses_what_staging_would(tmp_path):
     check_out(tmp_path)
 
 
-def test_a_file_in_place_of_the_folder_and_a_second_build_are_refused(tmp_path):
+def test_a_file_in_place_of_the_folder_and_a_second_build_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, '_ORPHAN_SECONDS', 0.05)
     (tmp_path / 'file').touch()
     with pytest.raises(SerError, match='is a file'), staging(tmp_path / 'file'):
         pass

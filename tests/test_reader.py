@@ -148,7 +148,9 @@ def test_damage_that_only_the_recorded_hash_shows(tmp_path):
     audio, described = sample('a', suffix='wav')
     data = bytearray(audio[1])
     data[1000] ^= 1
-    _, make = setup(tmp_path, EvaluationBatches, [(audio[0], bytes(data)), described])
+    with pytest.raises(SerError, match=r"x.tar: at byte 512: the bytes of 'a.wav' are not those its JSON recorded"):
+        setup(tmp_path, EvaluationBatches, [(audio[0], bytes(data)), described])
+    _, make = setup(tmp_path, EvaluationBatches, on_error='skip')
     with pytest.raises(SerError, match=r'x.tar: a.wav its bytes are not those that were recorded'):
         make([0])
 

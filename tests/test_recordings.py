@@ -144,6 +144,23 @@ def test_flac_weighs_what_its_header_claims(tmp_path):
     assert Named(path, 'not a plain file').weight() == 0
 
 
+@pytest.mark.parametrize('subtype', ['VORBIS', 'OPUS'])
+def test_ogg_weighs_what_its_last_page_claims(tmp_path, subtype):
+    # Long enough for several pages, and silent enough to take next to nothing.
+    data = audio_bytes(np.zeros((48000 * 5, 2), np.int16), 48000, 'ogg', subtype)
+    (tmp_path / 'x.opus').write_bytes(data)
+    span = Span(tmp_path / 'x.tar', 100, len(data), '.ogg', '')
+    span.shard.write_bytes(bytes(100) + data + bytes(512))
+    for named in (Named(tmp_path / 'x.opus'), Named(Path('-'), data=data), Named(Path('x.tar/x'), span=span)):
+        assert named.weight() == pytest.approx(48000 * 5 * 2 * 2, rel=0.01) and named.weight() > 100 * len(data)
+    # Cut, or with a last page that claims nothing, as good a guess as of other lossy files.
+    cut = data[:40]
+    assert Named(Path('-'), data=cut).weight() == 8 * len(cut)
+    place = data.rfind(b'OggS')
+    silent = data[:place + 6] + b'\xff' * 8 + data[place + 14:]
+    assert Named(Path('-'), data=silent).weight() == 8 * len(silent)
+
+
 def test_where_the_bytes_are_makes_no_difference(tmp_path):
     data = audio_bytes(tone(1))
     (tmp_path / 'x.flac').write_bytes(data)
@@ -177,6 +194,8 @@ def bad(path):
 def test_every_kind_of_bad_file_says_why(tmp_path):
     path = tmp_path / 'x.wav'
     assert bad(path) == 'cannot be opened (No such file or directory)'
+    os.mkfifo(tmp_path / 'pipe.wav')
+    assert bad(tmp_path / 'pipe.wav') == 'not a plain file'
     path.write_bytes(b'')
     assert bad(path) == 'empty file'
     path.write_text('this is no audio at all')

@@ -1,10 +1,14 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from ser.config.schema import Config
 from ser.errors import SerError
+from ser.models.fitted import FittedNetwork
 from ser.training.distributed import World
-from ser.training.session import _for_people, with_world
+from ser.training.session import _for_people, _next_lines, _size, with_world
 
 CONFIG = Config(run={'device': 'cpu'})
 
@@ -40,3 +44,16 @@ def test_a_lost_rank_is_said_only_where_there_are_ranks():
 
 def test_the_result_of_the_body_comes_back_with_its_device():
     assert with_world(CONFIG, lambda world, device, reason: (world.size, device.type)) == (1, 'cpu')
+
+
+def test_a_model_is_described_by_what_is_trained_of_it():
+    def size(count, network=None):
+        return _size(SimpleNamespace(network=network, parameters=lambda: [torch.zeros(count)]))
+
+    assert [size(count) for count in (1_260_000, 99_999)] == ['1.3 M parameters', '99,999 parameters']
+    assert size(0, object.__new__(FittedNetwork)) == 'fitted at once: no parameters to be trained'
+
+
+def test_the_last_lines_are_commands_to_try():
+    assert _next_lines(Path('runs/my run')) == (
+        "next: ser report 'runs/my run'", "      ser predict FILE.wav --model 'runs/my run'")

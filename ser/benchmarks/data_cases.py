@@ -92,8 +92,9 @@ class Source:
         """Plain webdataset over all clips."""
         class_of = {name: number for number, name in enumerate(self.names)}
         labels = {row.key: class_of[row.emotion] for row in self.index.rows}
-        return WebDatasetReader([shard.path for shard in self.index.shards], batch, self.data.sample_rate, labels,
-                                workers, passes=passes, prefetch=self.data.prefetch)
+        paths = [shard.local_path() for shard in self.index.shards]
+        return WebDatasetReader(paths, batch, self.data.sample_rate, labels, workers, passes=passes,
+                                prefetch=self.data.prefetch)
 
 
 @contextlib.contextmanager

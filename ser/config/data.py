@@ -17,6 +17,14 @@ class DataConfig(Section):
     """Tars of the validation part, where each part has shards of its own."""
     test_shards: tuple[str, ...] = ()
     """Tars of the test part, where each part has shards of its own."""
+    remote: bool = False
+    """Whether shards may be addresses: s3://, gs:// or https:// (a folder with the builder's index, tars, braces)."""
+    scan_remote: bool = False
+    """Whether remote shards without the builder's index may be downloaded and scanned for it."""
+    cache: str | None = None
+    """Where remote shards are kept, shared by runs; null is serstream/shards in the user's cache folder."""
+    cache_gb: Positive = 50.0
+    """Most bytes kept there, in units of 10^9: at least two shuffle windows."""
     label: str = 'auto'
     """Where a sample's label is: 'auto' (JSON `emotion` or `label`, then .cls, then .txt), or SUFFIX, or json.KEY."""
     labels: Literal['auto', 'shared', 'all8', 'seven', 'six', 'four', 'iemocap4'] | tuple[str, ...] | dict[
@@ -41,7 +49,8 @@ class DataConfig(Section):
     long: Literal['error', 'window'] = 'error'
     """A clip over max_seconds in evaluation: 'error', or 'window' (the mean of its windows' probabilities)."""
     shuffle_window_shards: Literal['all'] | PositiveInt = 'all'
-    """Shards per shuffle window: 'all' is one uniform permutation; a number reads a huge set window by window."""
+    """Shards per shuffle window: 'all' is one uniform permutation; a number reads a huge or remote set window by
+    window."""
     balance: Literal['none', 'class', 'corpus', 'speaker'] = 'none'
     """What every epoch of training draws equally often: 'none' takes each clip once; otherwise as many clips as there
     are, small groups repeated, large ones in turn over the epochs."""

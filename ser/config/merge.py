@@ -7,7 +7,14 @@ from ser.errors import SerError
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice in one mapping."""
+    """Safe YAML that refuses a key written twice in one mapping, and aliases: a few of them can stand for gigabytes."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f'*{event.anchor} is an alias: write its value out',
+                                              event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader, node, deep=False):
@@ -33,7 +40,9 @@ def parse_yaml(text, source):
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         place = f' line {mark.line + 1}, column {mark.column + 1}:' if mark else ''
-        raise SerError(f"{source}:{place} {getattr(error, 'problem', None) or error}") from error
+        # What it says of characters that are not allowed has two lines.
+        what = ' '.join(str(getattr(error, 'problem', None) or error).split())
+        raise SerError(f'{source}:{place} {what}') from error
     except ValueError as error:
         raise SerError(f'{source}: {error}') from error
     except RecursionError as error:

@@ -30,12 +30,19 @@ class TrainingConfig(Section):
     """The loss."""
     clip_norm: Positive | None = 1.0
     """Largest total gradient norm; null does not clip."""
+    on_nonfinite: Literal['stop', 'skip'] = 'stop'
+    """A step whose loss or gradient is NaN or infinite changes nothing and its batch is kept in RUN/nonfinite: then
+    stop, or leave the step out and count it."""
+    max_nonfinite: Count = 10
+    """With on_nonfinite 'skip': how many steps of a run may be left out; one more stops it all the same."""
     patience: PositiveInt | None = 10
     """Stop after this many epochs without a better validation UA; null never stops early."""
     ema: Annotated[float, Field(gt=0, lt=1), NUMBER] | None = None
     """Decay per step of an average of the weights, which validation and the saved model then use; null is off."""
     precision: Literal['auto', 'float32', 'bfloat16'] = 'auto'
     """Arithmetic of the network: 'auto' is bfloat16 where the GPU has it. Features are always float32."""
+    sync_batchnorm: bool = False
+    """On several CUDA ranks, BatchNorm over the clips of all of them: its means then do not depend on their number."""
     compile: bool = False
     """torch.compile the network (the front end stays eager)."""
     gradient_checkpointing: bool = False

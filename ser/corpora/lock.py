@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 
 from ser.errors import SerError
 
@@ -12,20 +13,29 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def locked(folder, refusal):
-    """Hold a folder for one process; where another holds it, SerError with the text `refusal`.
+def locked(folder, refusal, seconds=0.0):
+    """Hold a folder for one process; where another holds it for so many more seconds, SerError with the text `refusal`.
 
-    The lock ends with the process, however that ends. Windows has no such lock: there nothing is held.
+    The lock ends with the process, however that ends, and with those forked from it meanwhile. Windows has no such
+    lock: there nothing is held.
     """
     if fcntl is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle, deadline = os.open(folder, os.O_RDONLY), time.monotonic() + seconds
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SerError(refusal) from None
+        while not _taken(handle):
+            if time.monotonic() >= deadline:
+                raise SerError(refusal)
+            time.sleep(0.02)
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle):
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ser.errors import SerError
 from ser.files import write_whole
-from ser.inference.emotion_formats import FORMATS, SUFFIXES, as_windows_csv
+from ser.inference.emotion_formats import FORMATS, as_windows_csv
+from ser.inference.emotion_options import SUFFIXES
 from ser.inference.emotion_timeline import timeline_of
+from ser.inference.places import check_places
 from ser.inference.recordings import BadRecording, Named, usable
-from ser.inference.sources import STANDARD_INPUT, find_sources
+from ser.inference.sources import STANDARD_INPUT, named_sources
 
-_ALONE = ('audacity', 'vtt')
+_ALONE, _TOGETHER = ('audacity', 'vtt'), ('jsonl', 'csv')
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Plan:
     recordings: list
     texts: list
     pictures: list
+    together: Path | None
+    """The one file that the lines of `timelines` go to, instead of to standard output."""
 
 
 def plan_of(request):
@@ -42,7 +46,7 @@ def plan_of(request):
     Standard input is not held in memory, and comes after the files.
     """
     files = [name for name in request.files if name != STANDARD_INPUT]
-    recordings = find_sources(files) if files else []
+    recordings = named_sources(files)
     if len(files) < len(request.files):
         silent = sys.stdin is None or sys.stdin.isatty()
         recordings.append(_Piped(Path(STANDARD_INPUT), 'nothing is piped into standard input' if silent else None))
@@ -51,10 +55,17 @@ def plan_of(request):
     if several and request.out is None and request.format in _ALONE:
         raise SerError(f'--format {request.format} describes one recording, and {len(recordings)} were given. Add '
                        '--out FOLDER, or give them one by one')
-    texts = _places(request.out, '--out', recordings, SUFFIXES[request.format])
+    together = Path(request.out) if several and _is_one_file(request) else None
+    texts = _places(None if together else request.out, '--out', recordings, SUFFIXES[request.format])
     pictures = _places(request.picture, '--picture', recordings, '.png')
-    _check_names(request, recordings, texts, pictures)
-    return Plan(request, recordings, texts, pictures)
+    _check_names(request, recordings, [*texts, together], pictures)
+    return Plan(request, recordings, texts, pictures, together)
+
+
+def _is_one_file(request):
+    """Whether --out names a file that holds the lines of several recordings."""
+    out = request.out or ''
+    return (request.format in _TOGETHER and out.lower().endswith(SUFFIXES[request.format]) and not os.path.isdir(out))
 
 
 def _places(target, option, recordings, suffix):
@@ -82,20 +93,16 @@ def _check_names(request, recordings, texts, pictures):
     picture = request.picture and Path(request.picture)
     if picture and pictures == [picture] and picture.suffix.lower() != '.png':
         raise SerError(f'--picture {request.picture}: a name that ends in .png is wanted')
-    places_read = {named.span.shard if named.span else named.path for named in recordings if not named.fault}
-    read = [path for path in places_read if path.is_file()]
-    for option, places in (('--out', texts), ('--picture', pictures)):
-        for place in places:
-            if place and place.exists() and any(os.path.samefile(place, path) for path in read):
-                raise SerError(f'{option} {place}: is one of the recordings. Choose another name')
+    check_places('--out', texts, recordings)
+    check_places('--picture', pictures, recordings)
     if set(filter(None, texts)) & set(filter(None, pictures)):
         raise SerError(f'--out and --picture are both {request.out}. Choose another name for one of them')
 
 
 def timelines(predictor, plan, errors, progress=None):
-    """Write the Timeline of each recording of a Plan, and yield the lines that go to standard output.
+    """Write the Timeline of each recording of a Plan, and yield the lines that go to standard output or `together`.
 
-    errors: a list that gains (file, why) for each recording that cannot be used; as JSON such a one is a line too.
+    errors: a list that gains (file, why) for each recording that cannot be used; in JSON such a one is a line too.
     progress: called with the file's name and the seconds that are done, at its end with None. Raises SerError as
     timeline_of does.
     """
@@ -107,7 +114,7 @@ def timelines(predictor, plan, errors, progress=None):
                                    progress=progress and (lambda seconds, file=file: progress(file, seconds)))
         except BadRecording as bad:
             errors.append((file, str(bad)))
-            if request.format == 'json' and text is None:
+            if request.format in ('json', 'jsonl') and text is None:
                 yield json.dumps({'file': file, 'error': str(bad)})
             continue
         finally:

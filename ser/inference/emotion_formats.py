@@ -5,9 +5,6 @@ import json
 from ser.evaluation.tables import percent, text_table
 from ser.inference.formats import csv_line, shown
 
-SUFFIXES = {'table': '.txt', 'json': '.json', 'csv': '.csv', 'audacity': '.txt', 'vtt': '.vtt'}
-"""Format -> suffix of the files it is written to."""
-
 
 def as_json(timeline):
     """Timeline.facts() as one line of JSON."""
@@ -58,7 +55,7 @@ def as_table(timeline):
     yield from text_table(('start', 'end', 'length', 'emotion', 'confidence'), rows, 'rrrlr')
 
 
-FORMATS = {'table': as_table, 'json': as_json, 'csv': as_csv, 'audacity': as_audacity, 'vtt': as_vtt}
+FORMATS = {'table': as_table, 'json': as_json, 'jsonl': as_json, 'csv': as_csv, 'audacity': as_audacity, 'vtt': as_vtt}
 
 
 def clock(seconds, places=1):

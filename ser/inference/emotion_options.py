@@ -1,10 +1,13 @@
-"""The options of `ser predict` over time: `--timeline` and `--microphone`. Imports nothing heavy."""
+"""The formats of `ser predict`, and its options over time: `--timeline` and `--microphone`. Imports nothing heavy."""
 
+import os
 from dataclasses import dataclass
 
-FORMATS = ('table', 'json', 'csv', 'audacity', 'vtt')
-_SUFFIXES = {'.json': 'json', '.csv': 'csv', '.vtt': 'vtt', '.txt': 'table'}
-_LENGTHS = ('window', 'hop', 'min_segment', 'silence_db')
+SUFFIXES = {'table': '.txt', 'jsonl': '.jsonl', 'csv': '.csv', 'json': '.json', 'audacity': '.txt', 'vtt': '.vtt'}
+"""Format -> suffix of the files it is written to. A suffix of several stands for the first of them."""
+
+OF_CLIPS, OVER_TIME = ('table', 'jsonl', 'csv'), tuple(SUFFIXES)
+_LENGTHS = ('window', 'hop', 'min_segment')
 _WHOLE_CLIPS = ('top', 'jobs')
 
 
@@ -28,14 +31,15 @@ def add_options(parser):
     group = parser.add_argument_group('over time')
     group.add_argument('--timeline', action='store_true',
                        help='long recordings (a day at most) window by window: which emotion when; --format table, '
-                            'json, csv, audacity or vtt; --out FOLDER for a file for each of several')
+                            'json, jsonl, csv, audacity or vtt; --out FOLDER for a file for each of several, --out '
+                            'FILE.jsonl or FILE.csv for all of them in one')
     group.add_argument('--microphone', action='store_true', help='listen, and show what is heard until Ctrl-C')
     group.add_argument('--window', type=float, metavar='S', help='seconds that the model hears at a time (default: 3)')
     group.add_argument('--hop', type=float, metavar='S', help='seconds from one window to the next (default: 1)')
     group.add_argument('--min-segment', type=float, metavar='S',
                        help='merge segments shorter than this into a neighbour (default: 1)')
     group.add_argument('--silence-db', type=float, metavar='DB',
-                       help='softer than this is silence, in dBFS (default: -60)')
+                       help='softer than this is silence, in dBFS (default: -60), of whole clips too; -200: nothing is')
     group.add_argument('--windows', action='store_true', help='with --format csv: the windows, not the segments')
     group.add_argument('--picture', metavar='FILE.png',
                        help='draw waveform, segments and probabilities; of several recordings into this folder')
@@ -63,29 +67,46 @@ def check_options(parser, args):
 
 
 def _check_format(parser, args):
-    if args.timeline and args.format == 'jsonl':
-        parser.error("--format jsonl is of whole clips. With --timeline it is json, one object a recording")
-    if not args.timeline and args.format in ('json', 'audacity', 'vtt'):
+    if args.format and args.format not in _formats(args):
         near = ' (the nearest: jsonl)' if args.format == 'json' else ''
-        parser.error(f'--format {args.format} goes with --timeline. Without it: table, jsonl, csv{near}')
-    if not args.timeline and not args.format and (args.out or '').lower().endswith('.vtt'):
-        parser.error(f'--out {args.out}: WebVTT goes with --timeline. Add it, or let the name end in .jsonl, .csv or '
-                     '.txt')
-    if args.windows and timeline_format(args, False) != 'csv':
+        parser.error(f'--format {args.format} goes with --timeline. Without it: {", ".join(OF_CLIPS)}{near}')
+    suffix = _suffix(args)
+    if suffix and not args.format and _of_suffix(args) is None and not _is_folder(args):
+        allowed = ', '.join(dict.fromkeys(SUFFIXES[name] for name in _formats(args)))
+        why = f'{suffix} goes with --timeline' if suffix in SUFFIXES.values() else f'no format ends in {suffix}'
+        parser.error(f'--out {args.out}: {why}. Let the name end in one of {allowed}, or add --format')
+    if args.windows and format_of(args, False) != 'csv':
         parser.error('--windows goes with --format csv (of json they are a part)')
 
 
-def timeline_format(args, terminal):
-    """The format asked for, else by the suffix of --out, else a table on a terminal and json elsewhere."""
-    suffix = '.' + args.out.rpartition('.')[2].lower() if args.out and '.' in args.out else ''
-    return args.format or _SUFFIXES.get(suffix) or ('table' if terminal and not args.out else 'json')
+def format_of(args, terminal):
+    """The format asked for, else by the suffix of --out, else a table on a terminal and JSON elsewhere."""
+    usual = 'table' if terminal and not args.out else 'json' if args.timeline else 'jsonl'
+    return args.format or _of_suffix(args) or usual
+
+
+def _formats(args):
+    return OVER_TIME if args.timeline else OF_CLIPS
+
+
+def _suffix(args):
+    return os.path.splitext(args.out or '')[1].lower()
+
+
+def _of_suffix(args):
+    return next((name for name in _formats(args) if SUFFIXES[name] == _suffix(args)), None)
+
+
+def _is_folder(args):
+    """Whether --out may name a folder with a dot in its name."""
+    return args.timeline and (len(args.files) > 1 or os.path.isdir(args.out))
 
 
 def request_of(args, terminal):
     """The Request of parsed options. terminal: whether standard output is one."""
     named = {'window_seconds': args.window, 'hop_seconds': args.hop, 'min_segment_seconds': args.min_segment,
              'silence_db': args.silence_db}
-    return Request(tuple(args.files), timeline_format(args, terminal), args.windows, args.out, args.picture,
+    return Request(tuple(args.files), format_of(args, terminal), args.windows, args.out, args.picture,
                    tuple((name, value) for name, value in named.items() if value is not None))
 
 

@@ -28,7 +28,8 @@ def draw_timeline(timeline, title=None):
     strip, wave, shares = figure.subplots(3, 1, sharex=True, height_ratios=(0.55, 1.6, 2.4))
     styles = {name: {'facecolor': COLOURS[i % len(COLOURS)], 'hatch': HATCHES[i // len(COLOURS) % len(HATCHES)]}
               for i, name in enumerate(timeline.names)}
-    styles |= {SILENCE: {'facecolor': QUIET, 'hatch': None}, UNKNOWN: {'facecolor': UNSURE, 'hatch': '\\\\\\\\'}}
+    # None is silence, which a class may be called; so may 'unknown', and such a run is never in doubt.
+    styles = {None: {'facecolor': QUIET, 'hatch': None}, UNKNOWN: {'facecolor': UNSURE, 'hatch': '\\\\\\\\'}} | styles
     _draw_strip(strip, timeline, styles)
     _draw_envelope(wave, timeline, styles)
     _draw_shares(shares, timeline, styles)
@@ -58,11 +59,15 @@ def _draw_strip(axes, timeline, styles):
 
 
 def _by_emotion(timeline):
-    """Emotion -> (start, length) of its segments."""
+    """Emotion, None for silence -> (start, length) of its segments."""
     spans = {}
     for segment in timeline.segments:
-        spans.setdefault(segment.emotion, []).append((segment.start, segment.end - segment.start))
+        spans.setdefault(_said(segment), []).append((segment.start, segment.end - segment.start))
     return spans
+
+
+def _said(segment):
+    return None if segment.confidence is None else segment.emotion
 
 
 def _draw_envelope(axes, timeline, styles):
@@ -122,11 +127,11 @@ def _label_time(axes, seconds):
 
 def _draw_legend(figure, timeline, styles):
     """The classes, and silence and 'unknown' where they occur."""
-    found = {segment.emotion for segment in timeline.segments}
-    silent = SILENCE in found or bool(np.isnan(timeline.step_values).any())
-    named = [*timeline.names, *([SILENCE] if silent else []), *([UNKNOWN] if UNKNOWN in found else [])]
-    patches = [Patch(label=shortened(name, _LONGEST_NAME), edgecolor='#555555', linewidth=0.4, **styles[name])
-               for name in dict.fromkeys(named)]
+    found = {_said(segment) for segment in timeline.segments}
+    silent = None in found or bool(np.isnan(timeline.step_values).any())
+    named = [*timeline.names, *([None] if silent else []), *([UNKNOWN] if UNKNOWN in found else [])]
+    patches = [Patch(label=shortened(name or SILENCE, _LONGEST_NAME), edgecolor='#555555', linewidth=0.4,
+                     **styles[name]) for name in dict.fromkeys(named)]
     legend = figure.legend(handles=patches, loc='outside lower center', ncols=min(len(patches), 9), fontsize=8.5,
                            frameon=False)
     for text in legend.get_texts():

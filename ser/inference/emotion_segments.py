@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ser.evaluation.calibration import UNKNOWN
-
 SILENCE = 'silence'
+"""What people are told of a stretch in which nobody speaks. A class may be called that too: what is silence has no
+confidence, and among the answers here it is None."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ def smoothed(spans, values, edges, hop):
 
 
 def answers_of(values, names, calibration):
-    """(answer, confidence) of each row of values (N, C) by a Calibration: ('silence', None) of a row of NaN."""
-    return [(SILENCE, None) if np.isnan(row[0]) else calibration.answer(row, names) for row in values]
+    """(answer, confidence) of each row of values (N, C) by a Calibration: (None, None) of a row of NaN, silence."""
+    return [(None, None) if np.isnan(row[0]) else calibration.answer(row, names) for row in values]
 
 
 def segments_of(edges, answers, values, names, sample_rate, shortest):
     """The Segments of a recording, a tuple: they cover it from 0 to its end, in order, without gap or overlap.
 
-    edges: int (S + 1,) samples. answers: S. values: float64 (S, C) smoothed probabilities, NaN rows for silence.
-    shortest: samples; see `merged`.
+    edges: int (S + 1,) samples. answers: S, None for silence. values: float64 (S, C) smoothed probabilities, NaN rows
+    for silence. shortest: samples; see `merged`.
     """
     numbers = {name: number for number, name in enumerate(names)}
     runs = merged([(start, end, answer) for start, end, answer in
@@ -61,11 +61,11 @@ def segments_of(edges, answers, values, names, sample_rate, shortest):
     for start, end, answer in runs:
         rows = values[np.searchsorted(edges, start):np.searchsorted(edges, end)]
         rows = rows[~np.isnan(rows[:, 0])]
-        if answer == SILENCE:
-            confidence = None
-        else:
-            confidence = float((rows.max(axis=1) if answer == UNKNOWN else rows[:, numbers[answer]]).mean())
-        found.append(Segment(start / sample_rate, end / sample_rate, answer, confidence))
+        confidence = None
+        if answer is not None:
+            # A class may be called 'unknown'; its run then has no threshold.
+            confidence = float((rows[:, numbers[answer]] if answer in numbers else rows.max(axis=1)).mean())
+        found.append(Segment(start / sample_rate, end / sample_rate, SILENCE if answer is None else answer, confidence))
     return tuple(found)
 
 
@@ -73,7 +73,7 @@ def segments_of(edges, answers, values, names, sample_rate, shortest):
 class _Run:
     start: int
     end: int
-    answer: str
+    answer: str | None
     before: '_Run | None' = None
     after: '_Run | None' = None
     gone: bool = False
@@ -86,10 +86,10 @@ class _Run:
 def merged(pieces, shortest):
     """Runs of equal answers, list of (start, end, answer); those shorter than `shortest` are taken over where they can.
 
-    pieces: (start, end, answer) that follow each other. The shortest run below the bound that has a neighbour with
-    sound (of equals the earliest) is taken over by that neighbour, the longer of two (of equals the earlier); runs of
-    one answer that meet become one; and so on. A short pause so goes into the speech around it, but silence takes over
-    nothing: a short word between silences stays.
+    pieces: (start, end, answer) that follow each other, the answer None for silence. The shortest run below the bound
+    that has a neighbour with sound (of equals the earliest) is taken over by that neighbour, the longer of two (of
+    equals the earlier); runs of one answer that meet become one; and so on. A short pause so goes into the speech
+    around it, but silence takes over nothing: a short word between silences stays.
     """
     runs = _joined(pieces)
     heap = [(*run.place(), number, run) for number, run in enumerate(runs)]
@@ -99,7 +99,7 @@ def merged(pieces, shortest):
         length, start, _, run = heapq.heappop(heap)
         if run.gone or (length, start) != run.place():
             continue
-        takers = [near for near in (run.before, run.after) if near and near.answer != SILENCE]
+        takers = [near for near in (run.before, run.after) if near and near.answer is not None]
         if length >= shortest or not takers:
             continue
         run.answer = max(takers, key=lambda near: near.end - near.start).answer

@@ -10,7 +10,8 @@ import soundfile
 import soxr
 
 from ser.inference.recordings import MAX_BYTES, BadRecording
-from ser.shards.audio_encode import MAX_CHANNELS, RATES_HZ
+from ser.shards.header_claims import fault_of, fewest_frames
+from ser.shards.sample_bytes import sample_bytes
 
 MAX_SECONDS = 24 * 3600
 """Longest recording, a day."""
@@ -20,10 +21,6 @@ MAX_SAMPLES = 1 << 34
 
 BLOCK_SAMPLES = 1 << 18
 """Samples over all channels that are decoded at a time."""
-
-_MOST_CHUNKS = 1000
-_UNKNOWN_FRAMES = 1 << 62
-_TO_THE_END = 0xFFFFFFFF
 
 
 def blocks(source, sample_rate, max_seconds=MAX_SECONDS):
@@ -38,13 +35,13 @@ def blocks(source, sample_rate, max_seconds=MAX_SECONDS):
         size = file.seek(0, os.SEEK_END)
         if not size:
             raise BadRecording('empty file')
-        _check_data_chunk(file, size)
+        _check_whole(file, size)
         file.seek(0)
         # Nothing but these: a file's name would tell soundfile of a format that its bytes may not have.
         handle = SimpleNamespace(seek=file.seek, tell=file.tell, read=file.read)
         try:
             with _Forward(handle) as audio:
-                _check_header(audio, max_seconds)
+                _check_header(audio, size, max_seconds)
                 yield from _resampled(_mono(audio), audio.samplerate, sample_rate)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip('.').removeprefix('Error : ') or 'unreadable'
@@ -93,36 +90,16 @@ def _copied(stream):
         yield file
 
 
-def _check_data_chunk(file, size):
-    """A WAV's samples must all be there, libsndfile would not say; 0xFFFFFFFF is what a writer to a pipe leaves."""
-    file.seek(0)
-    start = file.read(12)
-    if start[:4] != b'RIFF' or start[8:12] != b'WAVE':
-        return
-    position = 12
-    for _ in range(_MOST_CHUNKS):
-        file.seek(position)
-        header = file.read(8)
-        if len(header) < 8:
-            break
-        claimed = int.from_bytes(header[4:], 'little')
-        if header[:4] == b'data':
-            if claimed != _TO_THE_END and position + 8 + claimed > size:
-                raise BadRecording(f'cut short: its header claims {claimed} bytes of samples, {size - position - 8} '
-                                   'are there')
-            return
-        position += 8 + claimed + claimed % 2
-    raise BadRecording('a wav without samples (no data chunk)')
+def _check_whole(file, size):
+    """The samples that the header claims must all be there: libsndfile would not say."""
+    found = sample_bytes(file, size)
+    if found and found.cut:
+        raise BadRecording(f'cut short: its header claims {found.claimed} bytes of samples, {found.there} are there')
 
 
-def _check_header(audio, max_seconds):
-    low, high = RATES_HZ
-    if not low <= audio.samplerate <= high:
-        raise BadRecording(f'has an absurd sample rate, {audio.samplerate} Hz (allowed: {low} to {high})')
-    if not 1 <= audio.channels <= MAX_CHANNELS:
-        raise BadRecording(f'has {audio.channels} channels (allowed: 1 to {MAX_CHANNELS})')
-    if audio.frames >= _UNKNOWN_FRAMES:
-        raise BadRecording('does not say how many frames it has (it was written to a pipe). Encode it again, to a file')
+def _check_header(audio, size, max_seconds):
+    if fault := fault_of(audio, size):
+        raise BadRecording(fault)
     if audio.frames > max_seconds * audio.samplerate or audio.frames * audio.channels > MAX_SAMPLES:
         raise BadRecording(f'claims {audio.frames / audio.samplerate:.0f} s of {audio.channels} channels (allowed: '
                            f'{max_seconds:g} s and {MAX_SAMPLES} samples). Cut it into pieces')
@@ -142,9 +119,7 @@ def _mono(audio):
             raise BadRecording('holds NaN or infinite samples')
         left -= len(block)
         yield block.mean(axis=1) * 32768.0
-    # An MP3 without a length in its header is estimated; everything else counts its frames.
-    slack = audio.frames // 50 + 2304 if audio.format in ('MP3', 'MPEG') else 0
-    if left > slack:
+    if audio.frames - left < fewest_frames(audio):
         raise BadRecording(f'cut short: its header claims {audio.frames} frames, {audio.frames - left} can be decoded')
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ser.errors import SerError
 from ser.evaluation.calibration import Calibration
-from ser.inference.emotion_segments import Segment, answers_of, segments_of, smoothed
+from ser.inference.emotion_segments import SILENCE, Segment, answers_of, segments_of, smoothed
 from ser.inference.emotion_stream import MAX_SECONDS, blocks
 from ser.inference.emotion_windows import MIN_SEGMENT_SECONDS, SILENCE_DB, Course, check_segments, grid_of
 
@@ -46,8 +46,9 @@ class Timeline:
         for (start, end), row, (emotion, confidence) in zip(self.window_times.tolist(), self.window_values, answers,
                                                             strict=True):
             silent = confidence is None
-            yield {'start': start, 'end': end, 'silent': silent, 'emotion': emotion, 'confidence': confidence,
-                   'probabilities': {} if silent else dict(zip(self.names, row.tolist(), strict=True))}
+            shares = {} if silent else dict(zip(self.names, row.tolist(), strict=True))
+            yield {'start': start, 'end': end, 'silent': silent, 'emotion': SILENCE if silent else emotion,
+                   'confidence': confidence, 'probabilities': shares}
 
     def facts(self):
         """All but the envelope as a dict for JSON; segments: dicts of start, end, emotion, confidence."""
@@ -73,7 +74,7 @@ def timeline_of(predictor, source, window_seconds=None, hop_seconds=None, min_se
                        'of runs that learnt classes')
     grid = grid_of(predictor.sample_rate, predictor.config.data.max_seconds, window_seconds, hop_seconds)
     check_segments(min_segment_seconds, silence_db)
-    course, calibration = Course(grid), predictor.calibration or Calibration()
+    course, calibration = Course(grid), predictor.calibration
     spans, values = _classified(predictor, course, blocks(source, grid.sample_rate, max_seconds), silence_db, progress)
     values = calibration.apply(values)
     edges = grid.edges(course.samples)
@@ -87,7 +88,7 @@ def timeline_of(predictor, source, window_seconds=None, hop_seconds=None, min_se
     rate = grid.sample_rate
     name = name or (getattr(source, 'name', 'recording') if hasattr(source, 'read') else source)
     return Timeline(str(name), course.samples / rate, grid.window / rate,
-                    grid.hop / rate, tuple(predictor.names), calibration, bool(calibration.facts), spans / rate, values,
+                    grid.hop / rate, tuple(predictor.names), calibration, calibration.fitted, spans / rate, values,
                     edges / rate, steps, segments, (low, high, size / rate))
 
 

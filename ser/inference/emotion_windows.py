@@ -55,6 +55,11 @@ def check_segments(min_segment_seconds, silence_db):
     """Raises SerError for a shortest segment or a level of silence that makes no sense."""
     if not (math.isfinite(min_segment_seconds) and min_segment_seconds >= 0):
         raise SerError(f'min-segment is {min_segment_seconds:g} s. Seconds from 0 up are allowed; 0 merges nothing')
+    check_silence(silence_db)
+
+
+def check_silence(silence_db):
+    """Raises SerError for a level of silence that makes no sense; LOWEST_DB takes nothing for silence."""
     if not LOWEST_DB <= silence_db <= 0:
         raise SerError(f'silence-db is {silence_db:g}. A level from {LOWEST_DB:g} to 0 dBFS is allowed; the nearest is '
                        f'{0 if silence_db > 0 else LOWEST_DB:g}')
@@ -70,6 +75,21 @@ def level_db(samples):
     """Level in dBFS, float64 (...), of int16 (..., n) samples: their RMS over the last axis, LOWEST_DB for zeros."""
     power = np.square(samples, dtype=np.float64).mean(axis=-1) / 32768.0**2
     return 10 * np.log10(np.maximum(power, 10 ** (LOWEST_DB / 10)))
+
+
+def frame_levels(samples, frame):
+    """(levels in dBFS of the whole frames of int16 (n,) samples, list of floats; the samples that are left over)."""
+    whole = len(samples) // frame * frame
+    return level_db(samples[:whole].reshape(-1, frame)).tolist(), samples[whole:]
+
+
+def is_silent(samples, sample_rate, silence_db=SILENCE_DB):
+    """Whether nobody is taken to speak in int16 (n,) samples, n >= 1, as `timeline_of` tells silence apart.
+
+    No frame of 0.1 s reaches silence_db (dBFS); the last frame may be shorter.
+    """
+    levels, rest = frame_levels(samples, grid_of(sample_rate, math.inf).frame)
+    return max([*levels, *([float(level_db(rest))] if len(rest) else [])]) < silence_db
 
 
 class Course:
@@ -113,10 +133,8 @@ class Course:
     def _add(self, block):
         self.samples += len(block)
         self.envelope.add(block)
-        samples = np.concatenate([self._rest, block])
-        whole = len(samples) // self.grid.frame * self.grid.frame
-        self._levels.extend(level_db(samples[:whole].reshape(-1, self.grid.frame)).tolist())
-        self._rest = samples[whole:]
+        levels, self._rest = frame_levels(np.concatenate([self._rest, block]), self.grid.frame)
+        self._levels += levels
 
     def _finish(self):
         if len(self._rest):

@@ -5,30 +5,37 @@ import io
 import json
 
 from ser.evaluation.tables import text_table
+from ser.inference.emotion_segments import SILENCE
 
-FIXED_COLUMNS = ('file', 'emotion', 'likeliest', 'confidence', 'error')
+FIXED_COLUMNS = ('file', 'emotion', 'likeliest', 'confidence', 'silent', 'error')
 
 
 def as_jsonl(results, names, top=None):
     """A line per result as it comes; or file, error.
 
-    Keys: file, emotion (a class or 'unknown'), likeliest (a class), confidence (its probability), probabilities (class
-    -> probability; with `top` the likeliest alone, likeliest first), auxiliary where the model has further heads.
+    Keys: file, emotion (a class, 'unknown' or 'silence'), likeliest (a class), confidence (its probability), silent
+    (whether nobody speaks in it: likeliest and confidence are null then, and there are no probabilities), probabilities
+    (class -> probability; with `top` the likeliest alone, likeliest first), auxiliary where there are further heads.
     """
     for result in results:
         if result.error:
             yield json.dumps({'file': result.file, 'error': result.error})
             continue
+        if result.silent:
+            yield json.dumps({'file': result.file, 'emotion': SILENCE, 'likeliest': None, 'confidence': None,
+                              'silent': True, 'probabilities': {}})
+            continue
         ranked = _ranked(result, names)
         shares = dict(ranked[:top] if top else zip(names, result.values.tolist(), strict=True))
         (likeliest, confidence), *_ = ranked
         said = {'file': result.file, 'emotion': _answer(result, likeliest), 'likeliest': likeliest,
-                'confidence': confidence, 'probabilities': shares}
+                'confidence': confidence, 'silent': False, 'probabilities': shares}
         yield json.dumps(said | ({'auxiliary': result.auxiliary} if result.auxiliary else {}))
 
 
 def as_csv(results, names, top=None):
-    """A header, then a line per result as it comes: file, emotion, likeliest, confidence, error, a column per class.
+    """A header, then a line per result as it comes: file, emotion, likeliest, confidence, silent ('true' or 'false'),
+    error, a column per class. What does not apply is empty.
 
     With `top` the likeliest alone, in pairs of columns: top1, p1, top2, p2, ...
     """
@@ -37,25 +44,32 @@ def as_csv(results, names, top=None):
     yield csv_line([*FIXED_COLUMNS, *columns])
     for result in results:
         if result.error:
-            yield csv_line([result.file, '', '', '', result.error, *([''] * len(columns))])
+            yield csv_line([result.file, '', '', '', '', result.error, *([''] * len(columns))])
+            continue
+        if result.silent:
+            yield csv_line([result.file, SILENCE, '', '', 'true', '', *([''] * len(columns))])
             continue
         ranked = _ranked(result, names)
         cells = [cell for name, share in ranked[:top] for cell in (name, repr(share))] if top else map(
             repr, result.values.tolist())
         (likeliest, confidence), *_ = ranked
-        yield csv_line([result.file, _answer(result, likeliest), likeliest, repr(confidence), '', *cells])
+        yield csv_line([result.file, _answer(result, likeliest), likeliest, repr(confidence), 'false', '', *cells])
 
 
 def as_table(results, names, top=None):
-    """Aligned columns for a terminal, percent; a bad file's line says so. Needs all results before the first line.
+    """Aligned columns for a terminal, percent; a bad file's line says so, and nothing stands beside 'silence'.
 
-    With `top` the likeliest classes alone, likeliest first.
+    Needs all results before the first line. With `top` the likeliest classes alone, likeliest first.
     """
     top = top and min(top, len(names))
+    columns = [str(rank) for rank in range(1, top + 1)] if top else names
     rows, faults = [], []
     for result in results:
         if result.error:
             faults.append(' '.join(f'{shown(result.file)}: {result.error}'.split()))
+            continue
+        if result.silent:
+            rows.append((shown(result.file), SILENCE, *([''] * (1 + len(columns)))))
             continue
         ranked = _ranked(result, names)
         (likeliest, confidence), *_ = ranked
@@ -65,7 +79,6 @@ def as_table(results, names, top=None):
             f'{100 * share:.1f}' for share in result.values]
         rows.append((shown(result.file), answer, f'{100 * confidence:.1f} %', *cells))
     if rows:
-        columns = [str(rank) for rank in range(1, top + 1)] if top else names
         yield from text_table(('file', 'emotion', 'confidence', *columns), rows,
                               'llr' + ('l' if top else 'r') * len(columns))
     yield from faults

@@ -7,7 +7,6 @@ import numpy as np
 import soxr
 
 from ser.errors import SerError
-from ser.evaluation.calibration import Calibration
 from ser.inference.emotion_segments import SILENCE
 from ser.inference.emotion_windows import LOWEST_DB, SILENCE_DB, check_segments, grid_of, level_db
 from ser.inference.live_bars import Update
@@ -90,6 +89,5 @@ def _update(predictor, window, seconds, frame, silence_db):
     loudest = max(float(level_db(frames).max()), LOWEST_DB)
     if loudest < silence_db:
         return Update(seconds, SILENCE, None, None, loudest)
-    calibration = predictor.calibration or Calibration()
-    values = calibration.apply(predictor.values([window]))[0]
-    return Update(seconds, *calibration.answer(values, predictor.names), values, loudest)
+    values = predictor.calibration.apply(predictor.values([window]))[0]
+    return Update(seconds, *predictor.calibration.answer(values, predictor.names), values, loudest)

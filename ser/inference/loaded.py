@@ -12,8 +12,11 @@ import torch
 
 from ser.errors import SerError
 from ser.inference.decoding import Decoded
+from ser.inference.emotion_segments import SILENCE
+from ser.inference.emotion_windows import SILENCE_DB
 from ser.inference.predictor import Predictor
 from ser.inference.recordings import BadRecording, read_recording
+from ser.inference.run_words import score_of, system_of
 from ser.shards.audio_encode import MAX_CHANNELS, RATES_HZ
 from ser.shards.decode import MAX_SAMPLES, decode
 
@@ -29,14 +32,17 @@ class Answer:
     """What a model says of one clip; the same as a line of `ser predict --format jsonl`."""
 
     emotion: str
-    """A class, or 'unknown' where the confidence lies under the run's threshold."""
-    likeliest: str
-    confidence: float
-    """The likeliest class's probability."""
+    """A class, 'unknown' where the confidence lies under the run's threshold, or 'silence' where nobody speaks."""
+    likeliest: str | None
+    """A class; None of silence."""
+    confidence: float | None
+    """The likeliest class's probability; None of silence."""
     probabilities: dict
-    """Class -> probability, in index order; they sum to 1, calibrated where the run is."""
+    """Class -> probability, in index order; they sum to 1, calibrated where the run is. None at all of silence."""
     auxiliary: dict = field(default_factory=dict)
     """Target of a further head -> {value: probability}, uncalibrated."""
+    silent: bool = False
+    """Whether the clip was silence, which the model is not asked about; a class may be called 'silence' too."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,16 @@ class DimensionsAnswer:
     """What a regression run says of one clip."""
 
     dimensions: dict
-    """Dimension -> number in the units of the corpus it learnt from."""
+    """Dimension -> number in the units of the corpus it learnt from; none of silence."""
+    silent: bool = False
+    """Whether the clip was silence, which the model is not asked about."""
 
 
 class LoadedModel:
     """A trained run as a function: `model('clip.wav')`, `model(waveform, sample_rate)`.
 
     names: classes in index order, or dimensions. sample_rate: Hz that everything is resampled to. calibration: the
-    run's, or None.
+    run's Calibration, or one that changes nothing; `calibration.fitted` tells them apart.
     """
 
     def __init__(self, predictor):
@@ -59,6 +67,14 @@ class LoadedModel:
         self._predictor = predictor
         self.names, self.sample_rate = predictor.names, predictor.sample_rate
         self.calibration = predictor.calibration
+
+    def __repr__(self):
+        """One line: the run, its system, classes, rate, device and test score."""
+        predictor = self._predictor
+        score, notes = score_of(predictor.run)
+        return (f'<model of {predictor.run}: {system_of(predictor.run, predictor.config.model.kind)}; '
+                f'{len(self.names)} {"classes" if predictor.classifies else "dimensions"} ({", ".join(self.names)}); '
+                f'{self.sample_rate} Hz; {predictor.device}; {score or notes[0]}>')
 
     def __call__(self, audio, sample_rate=None):
         """The Answer (or DimensionsAnswer) of one clip.
@@ -96,6 +112,9 @@ class LoadedModel:
             raise SerError(f'{name}: {bad}') from None
 
     def _answer(self, result):
+        if result.silent:
+            return (Answer(SILENCE, None, None, {}, silent=True) if self._predictor.classifies else
+                    DimensionsAnswer({}, silent=True))
         values = dict(zip(self.names, result.values.tolist(), strict=True))
         if not self._predictor.classifies:
             return DimensionsAnswer(values)
@@ -103,13 +122,14 @@ class LoadedModel:
         return Answer(result.emotion, likeliest, values[likeliest], values, result.auxiliary)
 
 
-def load(run, device='auto', calibrated=True):
+def load(run, device='auto', calibrated=True, silence_db=SILENCE_DB):
     """A LoadedModel of a run directory.
 
     device: 'auto', 'cpu', 'cuda' or 'mps'. calibrated: whether to apply the run's calibration, where it has one.
-    Raises SerError for a run that cannot be loaded and for a device that is not there.
+    silence_db: a clip no tenth of a second of which reaches this level (dBFS, -200 to 0) is silence; -200 takes nothing
+    for silence. Raises SerError for a run that cannot be loaded, a device that is not there and another level.
     """
-    return LoadedModel(Predictor(run, device, calibrated))
+    return LoadedModel(Predictor(run, device, calibrated, silence_db))
 
 
 def as_samples(waveform, sample_rate, wanted_hz):

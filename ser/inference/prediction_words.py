@@ -7,16 +7,16 @@ from collections import Counter
 def calibration_words(calibration, raw=False, threshold=None):
     """One line: how probabilities were calibrated and below which one the answer is 'unknown'.
 
-    calibration: the Calibration that was applied, or None. raw: whether it was left out on purpose. threshold: the one
+    calibration: the Calibration that was applied. raw: whether it was left out on purpose. threshold: the one
     that was asked for instead of the run's, or None.
     """
     if raw:
         said = 'uncalibrated probabilities, as --raw asks'
-    elif calibration is None or not calibration.facts:
+    elif not calibration.fitted:
         said = 'uncalibrated probabilities: this run has no calibration'
     else:
         said = f'probabilities calibrated on validation (temperature {calibration.temperature:.3g})'
-    if calibration is None or not calibration.threshold:
+    if not calibration.threshold:
         return f'{said}; a class is always named'
     whose = "the run's threshold" if threshold is None else '--threshold'
     if threshold is None and calibration.risk is not None:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from ser.errors import SerError
-from ser.evaluation.calibration import Calibration, read_calibration
+from ser.evaluation.calibration import UNKNOWN, Calibration, read_calibration
 from ser.evaluation.dimension_files import read_task
 from ser.inference import dimension_formats, formats
 from ser.inference.decoding import decoded
+from ser.inference.emotion_windows import SILENCE_DB, check_silence, is_silent
 from ser.shards.batch import padded_length
 from ser.shards.reader import windows
 from ser.training.device import choose_device, network_dtype
@@ -35,9 +36,11 @@ class Result:
     """float64 (C,) probabilities that sum to 1, calibrated where the predictor is; or (D,) dimensions."""
     error: str | None = None
     emotion: str | None = None
-    """The likeliest class, or 'unknown' where it is too unlikely to be named; None for dimensions."""
+    """The likeliest class, or 'unknown' where it is too unlikely to be named; None for dimensions and silence."""
     auxiliary: dict = field(default_factory=dict)
     """Target of a further head -> {value: probability}; never calibrated."""
+    silent: bool = False
+    """Whether nobody speaks in it (emotion_windows.is_silent): the model was not asked, and there are no values."""
 
 
 @dataclass
@@ -46,6 +49,7 @@ class _Open:
 
     file: str
     error: str | None = None
+    silent: bool = False
     sums: np.ndarray | float = 0.0
     windows: int = 0
     waiting: int = 0
@@ -67,21 +71,24 @@ class _Queue:
 class Predictor:
     """A run's model on a device. names: classes in index order, or dimensions. formats: results as text, by name.
 
-    calibration: the run's Calibration, or None where it has none or is not to be used. auxiliary: target of a further
-    head -> its values.
+    calibration: the run's Calibration, or one that changes nothing where it has none or is not to be used. auxiliary:
+    target of a further head -> its values. silence_db: level in dBFS under which nobody is taken to speak.
     """
 
-    def __init__(self, run, device='auto', calibrated=True):
+    def __init__(self, run, device='auto', calibrated=True, silence_db=SILENCE_DB):
         """calibrated: whether to apply the run's calibration, where it has one.
 
-        Raises SerError for a run that cannot be loaded and for a device that is not there.
+        Raises SerError for a run that cannot be loaded, a device that is not there and a silence_db that makes no
+        sense.
         """
+        check_silence(silence_db)
+        self.run, self.silence_db = Path(run), silence_db
         self.device, _ = choose_device(device)
         self.config, self.names, model = load_run(run)
         self._head = main_head(self.names, read_task(run))
         self.auxiliary = auxiliary_of(run)
         self._heads = [self._head, *(Head(*entry, main=False) for entry in self.auxiliary.items())]
-        self.calibration = read_calibration(run) if calibrated and self.classifies else None
+        self.calibration = (read_calibration(run) if calibrated and self.classifies else None) or Calibration()
         self.formats = (formats if self.classifies else dimension_formats).FORMATS
         self.model = model.to(self.device)
         self.dtype = network_dtype(self.config.training.precision, self.device)
@@ -93,15 +100,22 @@ class Predictor:
         return self._head.scale is None
 
     def set_threshold(self, threshold):
-        """Name a class only where its probability is at least `threshold`, 0 to 1, whatever the run says."""
-        self.calibration = dataclasses.replace(self.calibration or Calibration(), threshold=threshold)
+        """Name a class only where its probability is at least `threshold`, 0 to 1, whatever the run says.
+
+        Raises SerError for a threshold above 0 where a class is called 'unknown'.
+        """
+        if threshold and UNKNOWN in self.names:
+            raise SerError(f"threshold {threshold:g}: a class of this run is called '{UNKNOWN}', and the two could "
+                           'not be told apart. Leave it out')
+        self.calibration = dataclasses.replace(self.calibration, threshold=threshold)
 
     def predict(self, recordings, jobs=0):
         """Yield the Result of each of `recordings` (recordings.Named), in order.
 
         jobs: threads that decode ahead of the device; 0 reads each file when a batch wants it. A clip over
-        data.max_seconds is cut into windows, one after the other, and its values are their mean. Clips are batched;
-        what is said of one does not depend on the others beyond float32 rounding, and on `jobs` not at all.
+        data.max_seconds is cut into windows, one after the other, and its values are their mean. Of one in which nobody
+        speaks the model is not asked. Clips are batched; what is said of one does not depend on the others beyond
+        float32 rounding, and on `jobs` not at all.
         """
         yield from self.results(decoded(recordings, self.sample_rate, jobs))
 
@@ -121,6 +135,9 @@ class Predictor:
         queue.files.append(entry)
         if clip.error:
             return
+        entry.silent = is_silent(clip.samples, self.sample_rate, self.silence_db)
+        if entry.silent:
+            return
         pieces = windows(clip.samples, self.config.data.max_seconds, self.sample_rate)
         entry.windows = entry.waiting = len(pieces)
         queue.windows += [(entry, piece) for piece in pieces]
@@ -139,15 +156,16 @@ class Predictor:
     def _result(self, entry):
         if entry.error:
             return Result(entry.file, error=entry.error)
+        if entry.silent:
+            return Result(entry.file, silent=True)
         edges = np.cumsum([len(head.names) for head in self._heads])[:-1]
         values, *others = np.split(entry.sums / entry.windows, edges)
         auxiliary = {head.target: dict(zip(head.names, column.tolist(), strict=True))
                      for head, column in zip(self._heads[1:], others, strict=True)}
         if not self.classifies:
             return Result(entry.file, values, auxiliary=auxiliary)
-        calibration = self.calibration or Calibration()
-        values = calibration.apply(values)
-        return Result(entry.file, values, None, calibration.answer(values, self.names)[0], auxiliary)
+        values = self.calibration.apply(values)
+        return Result(entry.file, values, None, self.calibration.answer(values, self.names)[0], auxiliary)
 
     def values(self, clips):
         """float64 (B, C) uncalibrated probabilities or (B, D) dimensions of B clips, int16 (n,) at `sample_rate`."""

@@ -10,14 +10,17 @@ from pathlib import Path
 from ser.corpora.scan import AUDIO_SUFFIXES, LOSSY_SUFFIXES, find_audio
 from ser.errors import SerError
 from ser.files import natural
+from ser.shards.globs import globbed
 from ser.shards.paths import expand_braces
 
 MAX_BYTES = 1 << 31
 """Largest file that is read; an hour of 16-bit stereo at 48 kHz is a third of it."""
 
 _LOSSY_RATIO = 8
-# Of a FLAC file, to the end of what it says of its channels and samples.
-_START = 26
+# To the end of what a FLAC or Ogg file says of its channels.
+_START = 64
+# Of Ogg; the last one says how many samples there are.
+_LONGEST_PAGE = 65307
 
 Span = namedtuple('Span', 'shard offset size suffix sha256')
 """Where a shard holds an audio member: path of the tar, bytes, the member's suffix, hex digest of its bytes."""
@@ -41,23 +44,28 @@ class Named:
     def weight(self):
         """About how many bytes its samples will take once they are read; 0 where nobody can say.
 
-        Of FLAC what its header claims: silence takes next to nothing in the file.
+        Of FLAC and Ogg what they claim: silence takes next to nothing in the file.
         """
         if self.fault:
             return 0
         suffix = self.span.suffix if self.span else self.path.suffix
         size = self.span.size if self.span else len(self.data) if self.data is not None else _size(self.path)
         ratio = _LOSSY_RATIO if suffix.lower() in LOSSY_SUFFIXES or not suffix else 1
-        return _flac_bytes(self._start()) or size * ratio
+        start = self._part(0, _START)
+        if start.startswith(b'OggS'):
+            last = max(size - _LONGEST_PAGE, 0)
+            return _ogg_bytes(start, self._part(last, size - last)) or size * ratio
+        return _flac_bytes(start) or size * ratio
 
-    def _start(self):
+    def _part(self, first, count):
+        """`count` bytes of the audio file from byte `first` on; none where it cannot be read."""
         if self.data is not None:
-            return self.data[:_START]
+            return self.data[first:first + count]
         path, offset = (self.span.shard, self.span.offset) if self.span else (self.path, 0)
         try:
             with open(path, 'rb') as file:
-                file.seek(offset)
-                return file.read(_START)
+                file.seek(offset + first)
+                return file.read(count)
         except OSError:
             return b''
 
@@ -132,7 +140,7 @@ def _matches(pattern):
 
     Folders are passed over under `**`, which goes into them by itself, and searched as if they were named elsewhere.
     """
-    matches = [Path(match) for match in sorted(_globbed(pattern), key=natural)]
+    matches = [Path(match) for match in sorted(globbed(pattern), key=natural)]
     files = [path for path in matches if path.is_file()]
     files = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES] or files
     folders = [] if '**' in Path(pattern).parts else [path for path in matches if path.is_dir()]
@@ -142,38 +150,21 @@ def _matches(pattern):
     return list(dict.fromkeys(found)) or [Named(Path(pattern), 'this pattern matches no audio file')]
 
 
-def _globbed(pattern):
-    """Names that a glob finds. Under `**` links are followed and each real folder is searched once, as `find_audio`
-    does: the standard library's goes round a loop of links until the system stops it, and two loops take for ever."""
-    parts = Path(pattern).parts
-    if '**' not in parts:
-        return glob.glob(pattern)
-    place = parts.index('**')
-    rest = parts[place + 1:] or ('*',)
-    return [name for folder in _folders(sorted(glob.glob(str(Path(*parts[:place])))))
-            for name in _globbed(str(Path(glob.escape(folder), *rest)))]
-
-
-def _folders(tops):
-    """`tops` and every folder below them, each real one once; hidden ones are passed over."""
-    visited = set()
-    for top in tops:
-        for folder, inside, _ in os.walk(top, followlinks=True):
-            real = os.path.realpath(folder)
-            if real in visited:
-                inside.clear()
-                continue
-            visited.add(real)
-            inside[:] = sorted(name for name in inside if not name.startswith('.'))
-            yield folder
-
-
 def _flac_bytes(start):
     """Bytes of 16-bit samples that the first bytes of a FLAC file claim; 0 of anything else (RFC 9639, 8.2)."""
-    if not start.startswith(b'fLaC') or len(start) < _START:
+    if not start.startswith(b'fLaC') or len(start) < 26:
         return 0
-    claims = int.from_bytes(start[18:_START], 'big')
+    claims = int.from_bytes(start[18:26], 'big')
     return 2 * ((claims >> 41 & 7) + 1) * (claims & (1 << 36) - 1)
+
+
+def _ogg_bytes(start, end):
+    """Bytes of 16-bit samples of an Ogg file by its first and last ones (RFC 3533, 6); 0 of other codecs than these."""
+    head = start[27 + start[26]:] if len(start) == _START else b''
+    place = 9 if head.startswith(b'OpusHead') else 11 if head.startswith(b'\x01vorbis') else None
+    page = end.rfind(b'OggS')
+    samples = int.from_bytes(end[page + 6:page + 14], 'little', signed=True)
+    return 2 * head[place] * max(samples, 0) if place and place < len(head) and page >= 0 else 0
 
 
 def _size(path):
@@ -192,6 +183,9 @@ def read_recording(path, sample_rate):
     audio.
     """
     try:
+        # A pipe would be waited on for ever.
+        if path.exists() and not path.is_file():
+            raise BadRecording('not a plain file')
         with open(path, 'rb') as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:

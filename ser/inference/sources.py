@@ -20,13 +20,18 @@ def find_sources(arguments):
     Shards are read whole here, strictly; a damaged one is a Named with its fault.
     Raises SerError when nothing named can be used.
     """
+    return usable(named_sources(arguments))
+
+
+def named_sources(arguments):
+    """As `find_sources`, also where nothing named can be used."""
     found = []
     for argument in arguments:
         if argument == STANDARD_INPUT:
             found.append(_standard_input(any(named.data is not None for named in found)))
         else:
             found += [source for named in named_by(argument) for source in _opened(named)] if argument else named_by('')
-    return usable(found)
+    return found
 
 
 def _opened(named):
@@ -44,14 +49,8 @@ def _members(path):
         scan = cached_scan(path, LabelSource().wanted)
     except SerError as error:
         return [Named(path, f'not a usable shard: {str(error).removeprefix(f"{path}: ")}')]
-    return [Named(path / sample.key, span=Span(path, sample.offset, sample.size, sample.suffix, _recorded(sample)))
+    return [Named(path / sample.key, span=Span(path, sample.offset, sample.size, sample.suffix, sample.recorded_sha256))
             for sample in scan.samples]
-
-
-def _recorded(sample):
-    """The sha256 that the builder wrote down for a RawSample, else that of the scan."""
-    said = sample.metadata.get('sha256')
-    return said if isinstance(said, str) and {'raw_label', 'frames'} <= sample.metadata.keys() else sample.audio_sha256
 
 
 def _standard_input(again):

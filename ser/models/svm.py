@@ -103,7 +103,7 @@ class SvmNetwork(FittedNetwork):
                    key=lambda choice: (-choice.ua, choice.log_loss))
         self._keep(best)
         return (f'C {best.penalty:g}, gamma {best.width:g} / {len(self.mean)}, validation UA {100 * best.ua:.1f} %; '
-                f'{len(self.support)} support vectors, temperature {best.scale:.2f}')
+                f'{len(self.support)} support vectors')
 
     def _tried(self, heard, classes, judged, wanted, penalty, width):
         from sklearn.svm import SVC

@@ -156,7 +156,7 @@ class Service:
         return {'file': upload.name, 'seconds': seconds, **self._said(values)}
 
     def _said(self, values):
-        """What is said of uncalibrated probabilities float64 (C,); None: of silence, of which the model is not asked."""
+        """What is said of uncalibrated probabilities float64 (C,); None: of silence, which no model heard."""
         calibration, names = self.predictor.calibration, self.predictor.names
         how = {'silent': values is None, 'calibrated': calibration.fitted, 'threshold': calibration.threshold}
         if values is None:

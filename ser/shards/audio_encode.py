@@ -5,6 +5,8 @@ Decoding here is bounded: a header is checked before anything is allocated for w
 
 import hashlib
 import io
+import os
+import stat
 import struct
 from dataclasses import dataclass
 
@@ -13,14 +15,17 @@ import soundfile
 import soxr
 
 from ser.corpora.utterance import Skip
+from ser.shards.header_claims import MAX_CHANNELS, RATES_HZ, fewest_frames
+from ser.shards.sample_bytes import sample_bytes
 
 FORMATS = {'flac': ('FLAC', 'PCM_16'), 'wav': ('WAV', 'PCM_16'), 'ogg': ('OGG', 'VORBIS')}
 MAX_SECONDS = 3600
-MAX_CHANNELS = 64
-RATES_HZ = (2000, 768000)
+# Less than any syllable.
+SHORTEST_SECONDS = 0.1
 _BLOCK_FRAMES = 1 << 16
-# Formats whose header states the exact number of frames, so that fewer means a cut file.
-_EXACT = ('FLAC', 'WAV', 'WAVEX', 'AIFF', 'RF64', 'W64', 'CAF', 'AU')
+# Bytes of a sample, where all have the same.
+_WIDTHS = {'PCM_S8': 1, 'PCM_U8': 1, 'PCM_16': 2, 'PCM_24': 3, 'PCM_32': 4, 'FLOAT': 4, 'DOUBLE': 8, 'ULAW': 1,
+           'ALAW': 1}
 
 
 class BadAudio(Exception):
@@ -38,6 +43,8 @@ class Encoded:
     """Samples beyond 16 bits that were cut off."""
     sha256: str
     """Of `data`, hexadecimal."""
+    doubt: str = ''
+    """Why a whole recording may say nothing, in a few words; '' of most."""
 
 
 def encode(utterance, audio, sample_rate):
@@ -51,7 +58,14 @@ def encode(utterance, audio, sample_rate):
     except BadAudio as bad:
         reason, detail = bad.args
         return Skip(utterance.relative, reason, detail, bad=True)
-    return Encoded(data, rate, len(samples), clipped, hashlib.sha256(data).hexdigest())
+    return Encoded(data, rate, len(samples), clipped, hashlib.sha256(data).hexdigest(), _doubt(samples, rate))
+
+
+def _doubt(samples, rate):
+    # Such clips are samples all the same: published counts and folds hold them, and their owner may want them.
+    if not samples.any():
+        return 'nothing but silence'
+    return f'shorter than {SHORTEST_SECONDS} s' if len(samples) < SHORTEST_SECONDS * rate else ''
 
 
 def prepare(utterance, sample_rate):
@@ -85,19 +99,23 @@ def _synthesised(utterance):
     return samples / 32768.0, rate
 
 
-def decode(path):
+def decode(source):
     """(float64 (n,) mono in [-1, 1], rate in Hz) of an audio file: a Path or a BytesIO. Raises BadAudio."""
     try:
-        with soundfile.SoundFile(path) as file:
-            _check_header(file)
-            blocks = list(_blocks(file))
-            claimed, rate, exact = file.frames, file.samplerate, file.format in _EXACT
-    except (soundfile.LibsndfileError, OSError) as error:
-        detail = getattr(error, 'error_string', None) or getattr(error, 'strerror', None) or 'unreadable'
-        raise BadAudio('empty file' if _is_empty(path) else 'cannot be decoded', detail.rstrip('.')) from None
+        with _opened(source) as raw:
+            held = _samples_held(raw)
+            with soundfile.SoundFile(raw) as file:
+                _check_header(file)
+                _check_whole(held, file)
+                blocks = list(_blocks(file))
+                rate, claimed, fewest = file.samplerate, file.frames, fewest_frames(file)
+    except soundfile.LibsndfileError as error:
+        raise BadAudio('cannot be decoded', error.error_string.rstrip('.')) from None
+    except OSError as error:
+        raise BadAudio('cannot be read', error.strerror or 'unreadable') from None
     waveform = np.concatenate(blocks) if blocks else np.zeros(0)
-    if exact and len(waveform) < claimed:
-        raise BadAudio('cut short', f'header says {claimed} frames, {len(waveform)} can be read')
+    if len(waveform) < fewest:
+        raise BadAudio('cut short', f'{len(waveform)} of {claimed} frames')
     if not len(waveform):
         raise BadAudio('no samples', '')
     if not np.isfinite(waveform).all():
@@ -105,13 +123,36 @@ def decode(path):
     return waveform, rate
 
 
-def _is_empty(path):
-    if isinstance(path, io.BytesIO):
-        return not path.getbuffer().nbytes
-    try:
-        return path.stat().st_size == 0
-    except OSError:
-        return False
+def _opened(source):
+    """A Path or BytesIO as a binary file without a name. Raises BadAudio for a folder, a pipe and a device.
+
+    Of a name soundfile wants that it is UTF-8 and does not end in .raw; a pipe is not waited for.
+    """
+    if isinstance(source, io.BytesIO):
+        return source
+    number = os.open(source, os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0))
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise BadAudio('not a plain file', '')
+    return open(number, 'rb')
+
+
+def _samples_held(raw):
+    """SampleBytes or None, see `sample_bytes`. Raises BadAudio for an empty file."""
+    size = raw.seek(0, io.SEEK_END)
+    if not size:
+        raise BadAudio('empty file', '')
+    held = sample_bytes(raw, size)
+    raw.seek(0)
+    return held
+
+
+def _check_whole(held, file):
+    """Raises BadAudio where the header claims more samples than there are bytes for: libsndfile would not say."""
+    if held and held.cut:
+        width = file.channels * _WIDTHS.get(file.subtype, 0)
+        raise BadAudio('cut short', f'{held.there // width} of {held.claimed // width} frames' if width else
+                       f'{held.there} of {held.claimed} bytes')
 
 
 def _check_header(file):

@@ -9,17 +9,16 @@ import soundfile
 import soxr
 
 from ser.errors import SerError
-from ser.shards.audio_encode import MAX_CHANNELS, MAX_SECONDS, RATES_HZ
+from ser.shards.audio_encode import MAX_SECONDS
+from ser.shards.header_claims import fault_of, fewest_frames
+from ser.shards.sample_bytes import sample_bytes
 
 MAX_SAMPLES = 1 << 28
 """Most samples over all channels that one member may hold."""
 
 _BLOCK_SAMPLES = 1 << 22
-_UNKNOWN_FRAMES = 1 << 62
 _FORMATS = {'flac': ('FLAC',), 'wav': ('WAV', 'WAVEX', 'RF64'), 'ogg': ('OGG',), 'oga': ('OGG',), 'opus': ('OGG',),
             'mp3': ('MP3', 'MPEG')}
-# A FLAC frame of one constant block holds at most 65535 samples in 11 bytes or more.
-_FLAC_FRAMES_PER_BYTE = 6000
 _FLOAT = {'FLOAT': 'float32', 'DOUBLE': 'float64', 'VORBIS': 'float32', 'OPUS': 'float32',
           'MPEG_LAYER_I': 'float32', 'MPEG_LAYER_II': 'float32', 'MPEG_LAYER_III': 'float32'}
 _WIDE = ('PCM_24', 'PCM_32', 'ALAC_20', 'ALAC_24', 'ALAC_32')
@@ -55,10 +54,11 @@ def decode(data, suffix, rate, sha256=None):
                                   'Copy or build the shard again')
     kind = suffix.rpartition('.')[2].lower()
     _check_magic(data, kind)
+    _check_whole(data)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             _check_header(file, data, kind)
-            samples = _read(file, kind)
+            samples = _read(file)
             source_rate = file.samplerate
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip('.').removeprefix('Error : ') or 'unreadable'
@@ -73,57 +73,39 @@ def _check_magic(data, kind):
             'wav': data[:4] in (b'RIFF', b'RIFX', b'RF64') and data[8:12] == b'WAVE'}
     if not good.get(kind, data.startswith(b'OggS')):
         raise BadSample('magic', f'is no {kind}: it starts with {data[:4]!r}')
-    if kind == 'wav' and data[:4] == b'RIFF':
-        _check_riff(data)
 
 
 def _is_mpeg(data):
     return len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
 
 
-def _check_riff(data):
-    """The data chunk must be whole; 0xFFFFFFFF is what a writer to a pipe leaves and means 'to the end'."""
-    position = 12
-    while position + 8 <= len(data):
-        size = int.from_bytes(data[position + 4:position + 8], 'little')
-        if data[position:position + 4] == b'data':
-            if size != 0xFFFFFFFF and position + 8 + size > len(data):
-                raise BadSample('truncated', f'is cut short: its header claims {size} bytes of samples, '
-                                             f'{len(data) - position - 8} are there')
-            return
-        position += 8 + size + size % 2
-    raise BadSample('truncated', 'is a wav without samples (no data chunk)')
+def _check_whole(data):
+    """The samples that the header claims must all be there: libsndfile would not say."""
+    found = sample_bytes(io.BytesIO(data), len(data))
+    if found and found.cut:
+        raise BadSample('truncated', f'is cut short: its header claims {found.claimed} bytes of samples, '
+                                     f'{found.there} are there')
 
 
 def _check_header(file, data, kind):
-    low, high = RATES_HZ
     if file.format not in _FORMATS[kind]:
         raise BadSample('magic', f'is no {kind} but {file.format}')
-    if not low <= file.samplerate <= high:
-        raise BadSample('header', f'has an absurd sample rate, {file.samplerate} Hz (allowed: {low} to {high})')
-    if not 1 <= file.channels <= MAX_CHANNELS:
-        raise BadSample('header', f'has {file.channels} channels (allowed: 1 to {MAX_CHANNELS})')
-    if file.frames >= _UNKNOWN_FRAMES:
-        raise BadSample('header', 'does not say how many frames it has (it was written to a pipe). '
-                                  'Encode it again, to a file')
+    if fault := fault_of(file, len(data)):
+        raise BadSample('header', fault)
     if file.frames > MAX_SECONDS * file.samplerate or file.frames * file.channels > MAX_SAMPLES:
         raise BadSample('too long', f'claims {file.frames} frames of {file.channels} channels, '
                                     f'{file.frames / file.samplerate:.0f} s (allowed: {MAX_SECONDS} s and '
                                     f'{MAX_SAMPLES} samples). Cut it before building')
-    if kind == 'flac' and file.frames > _FLAC_FRAMES_PER_BYTE * len(data):
-        raise BadSample('header', f'claims {file.frames} frames, more than its {len(data)} bytes can hold')
 
 
-def _read(file, kind):
+def _read(file):
     """Samples as soundfile gives them, (n,) or (n, channels): int16, int32 for wider PCM, or float."""
     dtype = _FLOAT.get(file.subtype) or ('int32' if file.subtype in _WIDE else 'int16')
     if file.frames * file.channels <= _BLOCK_SAMPLES:
         samples = file.read(file.frames, dtype=dtype)
     else:
         samples = _read_blocks(file, dtype)
-    # An MP3 without a length in its header is estimated; everything else counts its frames.
-    slack = file.frames // 50 + 2304 if kind == 'mp3' else 0
-    if len(samples) < file.frames - slack:
+    if len(samples) < fewest_frames(file):
         raise BadSample('truncated', f'is cut short: its header claims {file.frames} frames, '
                                      f'{len(samples)} can be decoded')
     return samples

@@ -120,7 +120,7 @@ def _some(item):
 def read_spans(shard, spans):
     """The bytes of each (offset, size, ...) of a Shard. Raises SerError when it is gone or has changed."""
     try:
-        with open(shard.path, 'rb') as file:
+        with open(shard.open(), 'rb') as file:
             if os.fstat(file.fileno()).st_size != shard.size:
                 raise SerError(f'{shard.path}: changed since it was indexed. Start again')
             for offset, size, *_ in spans:

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-import re
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,15 @@ from ser.errors import SerError
 from ser.files import natural
 from ser.labels import canonical
 from ser.shards.index_cache import cached_scan
-from ser.shards.paths import expand_sets
-from ser.shards.publish import MANIFEST
+from ser.shards.paths import shard_files
+from ser.shards.publish import MANIFEST, unfinished
+from ser.shards.remote_cache import ShardCache
+from ser.shards.remote_index import scan_remotes
 from ser.shards.sample_label import find_label, parse_label_option
+from ser.shards.tarscan import ShardFault
 
 PARTS = ('train', 'valid', 'test')
 _MAX_MANIFEST_BYTES = 1 << 26
-_SHA256 = re.compile(r'^[0-9a-f]{64}$')
 _SHARED_CHARACTERS = 32
 
 
@@ -27,7 +29,8 @@ _SHARED_CHARACTERS = 32
 class Shard:
     """A tar file. name: its base name. part: 'train', 'valid' or 'test' when each part has shards of its own.
 
-    set_name: the set it was named in (`--shards NAME=PATH`), None where sets have no names.
+    set_name: the set it was named in (`--shards NAME=PATH`), None where sets have no names. store: the cache that
+    fetches it where `path` is an address, else None.
     """
 
     path: str
@@ -36,6 +39,17 @@ class Shard:
     size: int
     part: str | None
     set_name: str | None = None
+    store: ShardCache | None = None
+
+    def open(self):
+        """A file descriptor for reading. Raises OSError, and SerError where it must be fetched and cannot."""
+        return self.store.open(self) if self.store else os.open(self.path, os.O_RDONLY | getattr(os, 'O_BINARY', 0))
+
+    def local_path(self):
+        """Where it lies on this machine, fetched first if need be; the cache may give it up later."""
+        if self.store:
+            os.close(self.open())
+        return str(self.store.path_of(self)) if self.store else self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +135,19 @@ def build_index(data):
     With valid_shards or test_shards, rows carry their part and `shards` is the training part. Entries may name their
     set (`ravdess=data/ravdess`), which rows then carry as their corpus. Scans are cached.
     Raises SerError for shards that are missing, damaged or not as their manifest says, for a sample without exactly
-    one audio member and a label, and for a key that two samples share.
+    one audio member and a label, for a key that two samples share, and, unless `on_error` is 'skip', for audio whose
+    bytes are not those that its JSON recorded.
     """
     source = parse_label_option(data.label)
     shards, scans, met = [], [], {}
-    for path, part, set_name in _shard_files(data):
-        scan = cached_scan(path, source.wanted)
+    named = shard_files(data, PARTS)
+    store, fetched = scan_remotes([path for path, *_ in named], data, source.wanted)
+    for path, part, set_name in named:
+        scan = fetched.get(path) or cached_scan(path, source.wanted)
         for sample in scan.samples:
             _share(sample.metadata, met)
-        shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part, set_name))
+        shards.append(Shard(str(path), path.name, scan.sha256, scan.size, part, set_name,
+                            store if path in fetched else None))
         scans.append(scan)
     order = sorted(range(len(shards)), key=lambda i: (natural(shards[i].name), shards[i].sha256,
                                                       shards[i].part or '', shards[i].set_name or ''))
@@ -138,50 +156,37 @@ def build_index(data):
     rows, ignored = [], Counter()
     for number, (shard, scan) in enumerate(zip(shards, scans, strict=True)):
         ignored.update(scan.ignored)
-        rows += [_row(sample, number, shard, (source, data.classes, ignored)) for sample in scan.samples]
+        rows += [row_of(sample, number, shard, (source, data.classes, ignored)) for sample in scan.samples]
+        if data.on_error == 'raise':
+            _refuse_changed(shard, scan.samples, rows[-len(scan.samples):])
     _refuse_repeats(shards, rows)
     return Index(shards, tuple(rows), ignored, (*notes, *_set_notes(rows)))
 
 
 def named_shards(data):
     """[(path, part)] of the config's shards, each file once."""
-    return [(path, part) for path, part, _ in _shard_files(data)]
+    return [(path, part) for path, part, _ in shard_files(data, PARTS)]
 
 
-def _shard_files(data):
-    """[(path, part, set name)] of the config's shards, each file once."""
-    if not data.shards:
-        raise SerError('no shards are named. Name tar files, globs, brace ranges or a folder with --shards')
-    if not (data.valid_shards or data.test_shards):
-        return [(path, None, set_name) for set_name, path in expand_sets(data.shards)]
-    named, owners = [], {}
-    for part, patterns, option in zip(PARTS, (data.shards, data.valid_shards, data.test_shards),
-                                      ('--shards', '--valid-shards', '--test-shards'), strict=True):
-        for set_name, path in expand_sets(patterns, option):
-            other = owners.setdefault(path.resolve(), option)
-            if other != option:
-                raise SerError(f'{path} is named by both {other} and {option}: a shard belongs to one part')
-            named.append((path, part, set_name))
-    if len({set_name is None for _, _, set_name in named}) > 1:
-        raise SerError('some shards are in a named set and some are not. Name the set of every entry of --shards, '
-                       '--valid-shards and --test-shards (NAME=PATH), or of none')
-    return named
+def row_of(sample, number, shard, settings):
+    """The Row of a RawSample of shard `number`; settings: (LabelSource, names of integer labels, Counter of ignored).
 
-
-def _row(sample, number, shard, settings):
+    Raises ShardFault for a label or a speaker that cannot be read.
+    """
     source, classes, ignored = settings
     metadata = sample.metadata
     try:
         raw, unused = find_label(sample, source, classes)
         speaker = _speaker(metadata)
     except SerError as error:
-        raise SerError(f'{shard.path}: sample {sample.key!r}: {error}') from None
+        raise ShardFault(shard.path, f'sample {sample.key!r}: {error}', sample.offset, 'label',
+                         sample.key + sample.suffix) from None
     ignored.update(f'text members (.{suffix})' for suffix in unused)
     said = metadata.get('raw_label')
     emotion = intern(canonical(raw) if raw else '')
     return Row(sample.key, number, sample.offset, sample.size, intern(sample.suffix), emotion,
                said if isinstance(said, str) else raw, speaker, shard.part, _count(metadata, 'sample_rate'),
-               _count(metadata, 'frames'), _audio_sha256(sample), metadata, shard.set_name)
+               _count(metadata, 'frames'), sample.recorded_sha256, metadata, shard.set_name)
 
 
 def _share(metadata, met):
@@ -207,20 +212,27 @@ def _count(metadata, name):
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _audio_sha256(sample):
-    """The builder's hash of the audio member; in JSON of another layout `sha256` may mean something else."""
-    said = sample.metadata.get('sha256')
-    ours = isinstance(said, str) and _SHA256.match(said) and {'raw_label', 'frames'} <= sample.metadata.keys()
-    return said if ours else sample.audio_sha256
+def _refuse_changed(shard, samples, rows):
+    """Raises ShardFault for audio whose hash in the indexing pass is not the builder's."""
+    for sample, row in zip(samples, rows, strict=True):
+        if row.audio_sha256 != sample.audio_sha256:
+            name = row.key + row.suffix
+            raise ShardFault(shard.path, f'the bytes of {name!r} are not those its JSON recorded (sha256 differs). '
+                                         'Copy or build it again', row.offset, 'sha256', name)
 
 
 def _check_manifests(shards):
     """Notes; raises SerError for a shard that is not the one its folder's manifest lists."""
     notes, folders = [], {}
     for shard in shards:
-        folders.setdefault(Path(shard.path).parent, []).append(shard)
+        # A fetched shard was held against the manifest beside it when its index was read.
+        if shard.store is None:
+            folders.setdefault(Path(shard.path).parent, []).append(shard)
     for folder, held in sorted(folders.items()):
-        listed = _manifest(folder / MANIFEST)
+        if unfinished(folder):
+            raise SerError(f'{folder}: a build is writing here, or was killed before all of its shards were there. '
+                           'Wait for it, or run it again')
+        listed = listed_hashes(folder / MANIFEST)
         for shard in held:
             if listed.get(shard.name, shard.sha256) != shard.sha256:
                 raise SerError(f'{shard.path}: its sha256 is not the one in {MANIFEST} beside it: damaged or replaced. '
@@ -231,14 +243,17 @@ def _check_manifests(shards):
     return notes
 
 
-def _manifest(path):
-    """Shard name -> sha256 of the builder's manifest; empty when there is none or somebody else wrote it."""
+def listed_hashes(path):
+    """Shard name -> sha256 of the builder's manifest; empty when there is none or somebody else wrote it.
+
+    Raises SerError for a damaged one.
+    """
     try:
         with open(path, 'rb') as file:
             value = json.loads(file.read(_MAX_MANIFEST_BYTES))
         if not isinstance(value, dict) or 'format' not in value:
             return {}
-        return {shard['name']: shard['sha256'] for shard in value['shards']}
+        return {str(shard['name']): shard['sha256'] for shard in value['shards']}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -255,7 +270,8 @@ def _refuse_repeats(shards, rows):
             sets = (f" (sets '{first.set_name}' and '{second.set_name}')" if first.set_name != second.set_name else '')
             hint = ('. Name one of them only, or build one again with its files in a folder of another name, which '
                     'enters the keys' if sets else '')
-            raise SerError(f'key {row.key!r} is in both {first.path} and {second.path}{parts}{sets}. Keys must be '
+            raise SerError(f'key {row.key!r} is in both {first.path} (byte {other.offset}) and {second.path} (byte '
+                           f'{row.offset}){parts}{sets}. Keys must be '
                            f'unique: a copy would be counted twice, or leak into another part{hint}')
 
 

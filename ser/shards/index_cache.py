@@ -1,6 +1,7 @@
 """Scans of shards, kept in the user's cache folder so that an unchanged shard is read once."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -25,28 +26,43 @@ def cached_scan(path, wanted):
 
     A cache that cannot be read or written, or whose entry is damaged, is passed over in silence.
     """
-    folder = cache_folder()
-    if folder is None:
-        return scan_shard(path, wanted)
-    name = json.dumps([VERSION, str(Path(path).resolve()), sorted(wanted)])
-    entry = folder / f'{hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()}.json'
-    scan = _load(entry, path)
-    if scan is None:
+    load, save = cached_under([str(Path(path).resolve()), sorted(wanted)])
+    scan = load()
+    if scan is None or not _is_of(scan, path):
         scan = scan_shard(path, wanted)
-        _save(entry, scan)
+        save(scan)
     return scan
 
 
-def _load(entry, path):
+def cached_under(key):
+    """(load, save) of the entry that `key`, a JSON-able list, names.
+
+    load() is a ShardScan or None, save(scan) keeps one. Neither raises: without a home folder nothing is kept.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return lambda: None, lambda scan: None
+    name = json.dumps([VERSION, *key])
+    entry = folder / f'{hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()}.json'
+    return functools.partial(_load, entry), functools.partial(_save, entry)
+
+
+def _is_of(scan, path):
     try:
         status = os.stat(path)
+    except OSError:
+        return False
+    return (scan.size, scan.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def _load(entry):
+    try:
         digest, _, body = entry.read_bytes().partition(b'\n')
         if hashlib.sha256(body).hexdigest().encode() != digest:
             return None
-        scan = ShardScan.from_json(json.loads(body))
+        return ShardScan.from_json(json.loads(body))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return scan if (scan.size, scan.mtime_ns) == (status.st_size, status.st_mtime_ns) else None
 
 
 def _save(entry, scan):

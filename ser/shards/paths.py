@@ -1,4 +1,7 @@
-"""From what the user names to tar files: sets, globs, brace ranges and folders, all local, expanded by ourselves."""
+"""From what the user names to tar files: sets, globs, brace ranges and folders, expanded by ourselves.
+
+All are local, but for object storage and web servers where `data.remote` allows them.
+"""
 
 import glob
 import re
@@ -6,13 +9,19 @@ from pathlib import Path
 
 from ser.errors import SerError
 from ser.files import natural
+from ser.shards.globs import globbed
 from ser.shards.publish import INDEX, MANIFEST, SKIPPED
+from ser.shards.remote import is_remote
+from ser.shards.remote_manifest import expand_remote
 
 MAX_NAMES = 100_000
 """Most names that one pattern's braces may stand for."""
 
 MAX_BRACES = 32
 """Most pairs of braces in one pattern."""
+
+MAX_CHARACTERS = 10_000
+"""Longest pattern."""
 
 BUILDER_FILES = (INDEX, MANIFEST, SKIPPED)
 """What the builder writes beside its tars; a glob such as `folder/*` passes over them."""
@@ -28,10 +37,34 @@ def set_of(entry):
     A path that exists as it stands is a path, whatever it contains; so is whatever has a slash before its '='.
     """
     match = _NAMED.match(str(entry))
-    return (None, str(entry)) if not match or Path(str(entry)).expanduser().exists() else match.groups()
+    return (None, str(entry)) if not match or _exists(_local(str(entry))) else match.groups()
 
 
-def expand_sets(entries, option='--shards'):
+def shard_files(data, parts):
+    """[(path, part, set name)] of a DataConfig's shards, each file once, each a Path or a Remote.
+
+    parts: what shards, valid_shards and test_shards are called, where one of the last two is given.
+    Raises SerError as expand_sets, for no shards, a shard in two parts, and sets named in some parts only.
+    """
+    if not data.shards:
+        raise SerError('no shards are named. Name tar files, globs, brace ranges or a folder with --shards')
+    if not (data.valid_shards or data.test_shards):
+        return [(path, None, set_name) for set_name, path in expand_sets(data.shards, remote=data.remote)]
+    named, owners = [], {}
+    for part, patterns, option in zip(parts, (data.shards, data.valid_shards, data.test_shards),
+                                      ('--shards', '--valid-shards', '--test-shards'), strict=True):
+        for set_name, path in expand_sets(patterns, option, data.remote):
+            other = owners.setdefault(path.resolve(), option)
+            if other != option:
+                raise SerError(f'{path} is named by both {other} and {option}: a shard belongs to one part')
+            named.append((path, part, set_name))
+    if len({set_name is None for _, _, set_name in named}) > 1:
+        raise SerError('some shards are in a named set and some are not. Name the set of every entry of --shards, '
+                       '--valid-shards and --test-shards (NAME=PATH), or of none')
+    return named
+
+
+def expand_sets(entries, option='--shards', remote=False):
     """[(set name, path)] of entries, the sets in natural order of their names; [(None, path), ...] where none is named.
 
     A name may come several times. Raises SerError for named and unnamed entries side by side, a set without a pattern,
@@ -48,7 +81,7 @@ def expand_sets(entries, option='--shards'):
         raise SerError(f"{option}: {sets[None][0]} is in no set, but others are in '{example}'. Name every entry "
                        '(NAME=PATH), or none; a path with a = in it is taken as one when it begins with ./')
     found = [(name, path) for name in sorted(sets, key=lambda name: natural(name or ''))
-             for path in expand(sets[name], option)]
+             for path in expand(sets[name], option, remote)]
     for name, path in found:
         other = owners.setdefault(path.resolve(), name)
         if other != name:
@@ -56,26 +89,32 @@ def expand_sets(entries, option='--shards'):
     return found
 
 
-def expand(patterns, option='--shards'):
+def expand(patterns, option='--shards', remote=False):
     """The tar files that `patterns` name, in natural order, each once.
 
     patterns: paths, globs, brace ranges (`part-{000..011}.tar`, `{a,b}.tar`) or folders (their *.tar).
-    option: the option that named them, for messages. Nothing is opened and no shell is run.
-    Raises SerError for a URL or pipe, a pattern that matches nothing and a folder without tars.
+    option: the option that named them, for messages. remote: whether addresses of object storage and web servers stand
+    for Remotes. No local file is opened and no shell is run.
+    Raises SerError for a URL where that is not so, a pipe, a pattern that matches nothing and a folder without tars.
     """
     found = {}
     for pattern in patterns:
-        for path in _expand_one(str(pattern), option):
+        for path in _expand_one(str(pattern), option, remote):
             found.setdefault(path.resolve(), path)
     return tuple(sorted(found.values(), key=lambda path: (natural(path.name), natural(str(path)))))
 
 
-def _expand_one(pattern, option):
-    _refuse_remote(pattern, option)
+def _expand_one(pattern, option, remote):
+    if len(pattern) > MAX_CHARACTERS:
+        raise SerError(f'{option}: a pattern of {len(pattern)} characters (allowed: {MAX_CHARACTERS}). Name the folder '
+                       'or use a glob')
     if not pattern or _control(pattern):
         raise SerError(f'{option}: {pattern!r} is not a path')
-    literal = Path(pattern).expanduser()
-    if literal.exists():
+    if remote and is_remote(pattern) and '::' not in pattern:
+        return [found for name in expand_braces(pattern) for found in expand_remote(name, option)]
+    _refuse_remote(pattern, option)
+    literal = _local(pattern)
+    if _exists(literal):
         return _existing(literal, pattern)
     paths = []
     for name in expand_braces(pattern):
@@ -85,15 +124,29 @@ def _expand_one(pattern, option):
 
 
 def _one_name(name, pattern):
-    path = Path(name).expanduser()
-    if path.exists():
+    path = _local(name)
+    if _exists(path):
         return _existing(path, pattern)
-    matches = [Path(match) for match in glob.glob(str(path), recursive=True)] if glob.has_magic(name) else []
+    matches = [Path(match) for match in globbed(str(path))] if glob.has_magic(name) else []
     files = [match for match in matches if match.is_file() and match.name not in BUILDER_FILES]
     if not files:
         which = pattern if name == pattern else f'{name} (from {pattern})'
         raise SerError(f'{which}: no such shards. {build_hint(path.parent)}')
     return files
+
+
+def _local(name):
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ and no such user
+        return Path(name)
+
+
+def _exists(path):
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
 
 
 def _existing(path, pattern):
@@ -109,7 +162,7 @@ def _existing(path, pattern):
 
 def build_hint(folder):
     """The command that would build the shards looked for in `folder`, for messages."""
-    if folder.is_dir() and any(folder.iterdir()):
+    if _exists(folder) and folder.is_dir() and any(folder.iterdir()):
         # Something else lies there, perhaps the corpus itself: shards belong in a folder of their own.
         return 'Build them: python tools/build_shards.py CORPUS SOURCE OUT, then name OUT (ser corpora lists CORPUS)'
     out = 'OUT' if glob.has_magic(str(folder)) else folder
@@ -118,8 +171,9 @@ def build_hint(folder):
 
 def _refuse_remote(pattern, option):
     if '::' in pattern or '://' in pattern or _SCHEME.match(pattern):
+        allow = 'allow addresses with --set data.remote=true, or ' if is_remote(pattern) else ''
         raise SerError(f'{option}: {pattern!r} is not a local path. URLs, pipe: and :: are refused; '
-                       'copy the shards to a local or mounted folder and name that')
+                       f'{allow}copy the shards to a local or mounted folder and name that')
 
 
 def _control(text):

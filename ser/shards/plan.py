@@ -20,19 +20,23 @@ def epoch_order(rows, shard_of, window, seed, epoch):
     keyed order are cut into windows and rows are permuted inside each, so that a huge set is read window by window.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
-    shards = np.asarray(shard_of)[rows]
+    window_of = _windows_of(np.asarray(shard_of)[rows], window, seed, epoch)
+    ordered = rows[np.argsort(window_of, kind='stable')]
+    ends = np.cumsum(np.bincount(window_of))
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        ordered[start:end] = ordered[start:end][permutation(end - start, 'rows', seed, epoch, number)]
+    return ordered
+
+
+def _windows_of(shards, window, seed, epoch):
+    """The window that each row falls in, int64 (N,), from the shard of each."""
     present = np.unique(shards)
     if window == 'all':
         window = max(len(present), 1)
     # The rank of each shard in the keyed order says which window its rows fall in.
     rank = np.empty(len(present), dtype=np.int64)
     rank[permutation(len(present), 'shards', seed, epoch)] = np.arange(len(present))
-    window_of = rank[np.searchsorted(present, shards)] // window
-    ordered = rows[np.argsort(window_of, kind='stable')]
-    ends = np.cumsum(np.bincount(window_of))
-    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        ordered[start:end] = ordered[start:end][permutation(end - start, 'rows', seed, epoch, number)]
-    return ordered
+    return rank[np.searchsorted(present, shards)] // window
 
 
 class TrainPlan:
@@ -65,9 +69,21 @@ class TrainPlan:
         """Row numbers of one global batch, int64 (batch_size,); epoch and step count from 0."""
         if not 0 <= step < self.steps_per_epoch:
             raise IndexError(f'step {step} of {self.steps_per_epoch}')
+        return self.order(epoch)[step * self.batch_size:(step + 1) * self.batch_size]
+
+    def order(self, epoch):
+        """All rows of an epoch in their order, int64 (N,)."""
         if self._order[0] != epoch:
             self._order = epoch, epoch_order(self.drawn(epoch), self.shard_of, self.window, self.seed, epoch)
-        return self._order[1][step * self.batch_size:(step + 1) * self.batch_size]
+        return self._order[1]
+
+    def windows(self, epoch):
+        """[(place of its first clip in the epoch, shards in the order of their first use)] of the epoch's windows."""
+        shards = self.shard_of[self.order(epoch)]
+        window_of = _windows_of(shards, self.window, self.seed, epoch)
+        starts = np.flatnonzero(np.diff(window_of, prepend=-1))
+        return [(int(start), list(dict.fromkeys(part.tolist())))
+                for start, part in zip(starts, np.split(shards, starts[1:]), strict=True)]
 
 
 class EvaluationPlan:

@@ -14,6 +14,8 @@ MANIFEST = 'shards.json'
 INDEX = 'index.jsonl'
 SKIPPED = 'skipped.csv'
 PARTIAL = '.partial-build'
+# The readers of a build that was killed hold its folder until they notice.
+_ORPHAN_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -27,7 +29,7 @@ def staging(out):
     _refuse_file(out)
     created = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out, f"another build is writing to '{out}': wait for it, or choose another folder"):
+    with locked(out, f"another build is writing to '{out}': wait for it, or choose another folder", _ORPHAN_SECONDS):
         partial = out / PARTIAL
         _clear(out, partial)
         _refuse_shards(out)
@@ -49,6 +51,11 @@ def check_out(out):
     # What a killed build left is for staging to clear.
     if out.exists() and not (out / PARTIAL).exists():
         _refuse_shards(out)
+
+
+def unfinished(folder):
+    """Whether a build into `folder` is at work or was killed, so that the shards there may be some of them only."""
+    return (folder / PARTIAL).exists() and not (folder / MANIFEST).exists()
 
 
 def write_file(path, data):

@@ -45,17 +45,23 @@ class SpanReader:
         if shard in self._open:
             self._open.move_to_end(shard)
             return self._open[shard]
-        path = self.shards[shard].path
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, 'O_BINARY', 0))
+            handle = self.shards[shard].open()
         except OSError as error:
-            raise SerError(f'{path}: cannot be opened ({error.strerror or error})') from None
+            raise SerError(f'{self.shards[shard].path}: cannot be opened ({error.strerror or error})') from None
+        if self.shards[shard].store is not None:
+            self._close_evicted()
         self._open[shard] = handle
         if os.fstat(handle).st_size != self.shards[shard].size:
             raise self._changed(shard)
         if len(self._open) > MAX_OPEN_SHARDS:
             os.close(self._open.popitem(last=False)[1])
         return handle
+
+    def _close_evicted(self):
+        # A shard that the cache has given up takes room on the disk for as long as it is open.
+        for shard in [shard for shard, handle in self._open.items() if not os.fstat(handle).st_nlink]:
+            os.close(self._open.pop(shard))
 
     def _changed(self, shard):
         return SerError(f'{self.shards[shard].path}: changed since it was indexed. Start again')

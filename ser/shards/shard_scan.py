@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from sys import intern
 
-from ser.errors import SerError
-from ser.shards.tarscan import TarScan
+from ser.shards.tarscan import ShardFault, TarScan
 
 AUDIO = ('flac', 'wav', 'ogg', 'oga', 'opus', 'mp3')
 TEXT = ('json', 'cls', 'txt', 'text', 'transcript', 'jsonl', 'lab', 'lbl', 'label', 'emo', 'emotion', 'csv', 'tsv',
@@ -24,6 +23,34 @@ MAX_AUDIO_BYTES = 1 << 29
 # The cut of webdataset's base_plus_ext: at the first dot of the base name.
 _CUT = re.compile(r'^((?:.*/|)[^.]+)[.]([^/]*)$')
 _META = re.compile(r'__[^/]*__($|/)')
+_SHA256 = re.compile(r'^[0-9a-f]{64}$')
+
+
+def cut_name(name):
+    """(key, suffix in lower case) of a member's name; None where it has no suffix."""
+    cut = _CUT.match(name)
+    return cut and (cut.group(1), cut.group(2).lower())
+
+
+def is_note(name):
+    """Whether a member is a note of the archive about itself, such as `__meta__`."""
+    return bool(_META.match(name))
+
+
+def too_big(suffix, size):
+    """Whether a text member of this suffix has more bytes than are read."""
+    return size > (MAX_JSON_BYTES if is_json(suffix) else MAX_LABEL_BYTES)
+
+
+def refusal(name, suffix):
+    """(kind, what) of a member that is no audio, text or image; None where it is one."""
+    last = suffix.rpartition('.')[2]
+    if last in AUDIO or last in TEXT or last in IMAGE:
+        return None
+    why = 'may hold a pickle' if last in PICKLES else 'is of an unknown kind'
+    return why.removeprefix('is '), (
+        f'member {name!r} {why} and is refused. A sample is one audio member '
+        f'({", ".join("." + name for name in AUDIO)}) with a label; text and images are ignored')
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +65,13 @@ class RawSample:
     metadata: dict
     texts: dict
     """Suffix -> text (JSON value for a `.json` suffix), None where it is too long or not UTF-8."""
+
+    @property
+    def recorded_sha256(self):
+        """The builder's hash of the audio member; in JSON of another layout `sha256` may mean something else."""
+        said = self.metadata.get('sha256')
+        ours = isinstance(said, str) and _SHA256.match(said) and {'raw_label', 'frames'} <= self.metadata.keys()
+        return said if ours else self.audio_sha256
 
 
 @dataclass(frozen=True)
@@ -68,7 +102,7 @@ def scan_shard(path, wanted):
     """The ShardScan of a tar file in one pass.
 
     wanted: suffixes whose text is kept (such as 'cls', 'txt'); `.json` is always read as the sample's metadata.
-    Raises SerError for whatever tarscan refuses, a member that is no audio, text or image, a sample without exactly
+    Raises ShardFault for whatever tarscan refuses, a member that is no audio, text or image, a sample without exactly
     one audio member, a key that comes twice, and JSON that is damaged, too big or too deep.
     """
     return _Scanner(str(path), frozenset(wanted) | {'json'}).scan()
@@ -78,67 +112,60 @@ class _Scanner:
     def __init__(self, path, wanted):
         self.path, self.wanted = path, wanted
         self.samples, self.seen, self.ignored = [], set(), Counter()
-        self.key, self.audio, self.texts, self.suffixes = None, [], {}, set()
+        self.key, self.first, self.audio, self.texts, self.suffixes = None, None, [], {}, set()
 
     def scan(self):
         tar = TarScan(self.path, self._is_wanted)
         for member, data, sha256 in tar:
-            cut = _CUT.match(member.name)
-            if _META.match(member.name):
+            cut = cut_name(member.name)
+            if is_note(member.name):
                 self.ignored['archive notes (__name__)'] += 1
             elif not cut:
-                raise self._error(f'member {member.name!r} has no suffix, so it belongs to no sample')
+                raise self._error(member, no_suffix(member.name), 'no suffix')
             else:
-                self._add(cut.group(1), cut.group(2).lower(), member, (data, sha256))
+                self._add(*cut, member, (data, sha256))
         self._finish()
         if tar.folders:
             self.ignored['folders'] += tar.folders
         if not self.samples:
-            raise self._error('holds no sample')
+            raise ShardFault(self.path, 'holds no sample', kind='no sample')
         return ShardScan(tar.sha256, tar.size, tar.mtime_ns, tuple(self.samples), dict(self.ignored))
 
     def _is_wanted(self, member):
-        cut = _CUT.match(member.name)
-        suffix = cut.group(2).lower() if cut else ''
-        return suffix in self.wanted and member.size <= (MAX_JSON_BYTES if _is_json(suffix) else MAX_LABEL_BYTES)
+        _, suffix = cut_name(member.name) or ('', '')
+        return suffix in self.wanted and not too_big(suffix, member.size)
 
     def _add(self, key, suffix, member, content):
         if key != self.key:
             self._finish()
             if key in self.seen:
-                raise self._error(f'key {key!r} comes again at byte {member.offset}, after other samples. '
-                                  'Members of a sample must be neighbours and keys unique')
+                raise self._error(member, f'key {key!r} comes again at byte {member.offset}, after other samples. '
+                                          'Members of a sample must be neighbours and keys unique', 'key again')
             self.seen.add(key)
-            self.key = key
+            self.key, self.first = key, member
         if suffix in self.suffixes:
-            raise self._error(f'member {member.name!r} is there twice (again at byte {member.offset})')
+            raise self._error(member, f'member {member.name!r} is there twice (again at byte {member.offset})',
+                              'key again')
         self.suffixes.add(suffix)
         kind = suffix.rpartition('.')[2]
         if kind in AUDIO:
             if member.size > MAX_AUDIO_BYTES:
-                raise self._error(f'{member.name!r} has {member.size} bytes, more than {MAX_AUDIO_BYTES}')
+                raise self._error(member, f'{member.name!r} has {member.size} bytes, more than {MAX_AUDIO_BYTES}',
+                                  'too long')
             self.audio.append((suffix, member, content[1]))
         elif suffix in self.wanted:
             self.texts[suffix] = self._text(suffix, member, content[0])
         elif kind in TEXT or kind in IMAGE:
             self.ignored[f'{"text" if kind in TEXT else "image"} members (.{kind})'] += 1
         else:
-            self._refuse(member, kind)
-
-    def _refuse(self, member, kind):
-        why = 'may hold a pickle' if kind in PICKLES else 'is of an unknown kind'
-        raise self._error(f'member {member.name!r} {why} and is refused. A sample is one audio member '
-                          f'({", ".join("." + name for name in AUDIO)}) with a label; text and images are ignored')
+            why, what = refusal(member.name, suffix)
+            raise self._error(member, what, why)
 
     def _text(self, suffix, member, data):
-        if not _is_json(suffix):
-            return None if data is None else _decoded(data)
-        if data is None:
-            raise self._error(f'{member.name!r} has {member.size} bytes, more than {MAX_JSON_BYTES} for JSON')
         try:
-            return parse_json(data)
+            return read_text(suffix, member, data)
         except ValueError as error:
-            raise self._error(f'{member.name!r}: {error}') from None
+            raise self._error(member, str(error), 'damaged JSON') from None
 
     def _finish(self):
         if self.key is None:
@@ -146,21 +173,43 @@ class _Scanner:
         if len(self.audio) != 1:
             names = ', '.join(f'.{suffix}' for suffix in sorted(self.suffixes))
             count = 'no audio member' if not self.audio else f'{len(self.audio)} audio members'
-            raise self._error(f'sample {self.key!r} has {count} (it has {names}); exactly one is needed. '
-                              'A key ends at the first dot of the file name')
+            raise self._error(self.first, f'sample {self.key!r} has {count} (it has {names}); exactly one is needed. '
+                                          'A key ends at the first dot of the file name', 'no one audio member')
         suffix, member, sha256 = self.audio[0]
         metadata = self.texts.pop('json', {})
         if not isinstance(metadata, dict):
-            raise self._error(f'the JSON of sample {self.key!r} is a {type(metadata).__name__}, not an object')
+            raise self._error(self.first, f'the JSON of sample {self.key!r} is a {type(metadata).__name__}, not an '
+                                          'object', 'damaged JSON')
         self.samples.append(RawSample(self.key, f'.{suffix}', member.offset, member.size, sha256, metadata,
                                       self.texts))
         self.key, self.audio, self.texts, self.suffixes = None, [], {}, set()
 
-    def _error(self, what):
-        return SerError(f'{self.path}: {what}')
+    def _error(self, member, what, kind):
+        return ShardFault(self.path, what, member.offset, kind, member.name)
 
 
-def _is_json(suffix):
+def no_suffix(name):
+    """What is wrong with a member without a suffix."""
+    return f'member {name!r} has no suffix, so it belongs to no sample'
+
+
+def read_text(suffix, member, data):
+    """The text of a member, or the value of its JSON; None for a text that is too long (data None) or not UTF-8.
+
+    Raises ValueError for JSON that is damaged or too big.
+    """
+    if not is_json(suffix):
+        return None if data is None else _decoded(data)
+    if data is None:
+        raise ValueError(f'{member.name!r} has {member.size} bytes, more than {MAX_JSON_BYTES} for JSON')
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise ValueError(f'{member.name!r}: {error}') from None
+
+
+def is_json(suffix):
+    """Whether members of this suffix hold JSON."""
     return suffix.rpartition('.')[2] == 'json'
 
 

@@ -20,8 +20,10 @@ from torch.utils.data import get_worker_info
 
 from ser.errors import SerError
 from ser.shards.batch import padded_length
+from ser.shards.parent import end_with_parent
 from ser.shards.pool import cores
 from ser.shards.reader import EvaluationBatches, TrainBatches
+from ser.shards.remote_prefetch import Idle, make_prefetch
 from ser.shards.slabs import make_slabs
 from ser.shards.specs import EvaluationSpecs, TrainSpecs
 
@@ -108,6 +110,7 @@ class _Source:
 
 
 def _start_worker(_):
+    end_with_parent()
     # Ctrl-C and a job manager's SIGTERM reach the whole process group; the main process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _outlive)
@@ -179,8 +182,8 @@ def _close_all():
 class _Stream:
     """An iterable over Batches, one iteration at a time, with workers that can be started early and stopped."""
 
-    def __init__(self, specs, make, workers, data):
-        self._make, self._specs = make, specs
+    def __init__(self, specs, make, workers, data, prefetch=None):
+        self._make, self._specs, self._prefetch = make, specs, prefetch or Idle()
         workers = min(workers, len(specs))
         self._slabs = _slabs(specs, make, workers, data)
         self._loader = _loader(specs, make, workers, data, self._slabs)
@@ -194,14 +197,17 @@ class _Stream:
         if self._ahead is None:
             self._stop_items()
             _close_at_exit(self)
+            self._prefetch.start()
             self._items = iter(self._loader)
             self._ahead = self._next()
 
     def __iter__(self):
         self.start()
-        item, self._ahead = self._ahead, None
+        item, self._ahead, number = self._ahead, None, 0
         while item is not None:
             yield from self._batches(item)
+            number += 1
+            self._prefetch.awaited(number)
             item = self._next()
         if self._slabs:
             self._slabs.give_back()
@@ -209,6 +215,7 @@ class _Stream:
     def close(self):
         """Stop the workers and close the shards; iterating again starts them anew."""
         self._stop_items()
+        self._prefetch.stop()
         loader = self._loader.pipeline[0]
         iterator, loader._iterator = loader._iterator, None
         if iterator is not None:
@@ -258,7 +265,8 @@ class TrainStream(_Stream):
 
     def __init__(self, index, plan, data, names, *, seed=0, start=(0, 0), workers=0, columns=None, **place):
         specs = TrainSpecs(plan, start, **place)
-        super().__init__(specs, TrainBatches(index, data, names, seed, columns), workers, data)
+        super().__init__(specs, TrainBatches(index, data, names, seed, columns), workers, data,
+                         make_prefetch(index, specs, workers * data.prefetch))
         self._share = len(plan.rows) / place.get('world', 1)
         self._max_bad = data.max_bad
         self._bad = set()

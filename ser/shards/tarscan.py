@@ -30,31 +30,48 @@ _REFUSED_TYPES = {b'1': 'a hard link', b'2': 'a symbolic link', b'3': 'a charact
 _HARMLESS_PAX = ('path', 'size', 'mtime', 'atime', 'ctime', 'uid', 'gid', 'uname', 'gname', 'comment')
 
 
+class ShardFault(SerError):
+    """What is wrong at one place of a shard.
+
+    offset: byte, None for the file as a whole. kind: a word or two to count by. member: the name of the member, None
+    where there is none. what: the message without shard and offset.
+    """
+
+    def __init__(self, path, what, offset=None, kind='structure', member=None):
+        super().__init__(f'{path}: {"" if offset is None else f"at byte {offset}: "}{what}')
+        self.path, self.what, self.offset, self.kind, self.member = str(path), what, offset, kind, member
+
+    def __reduce__(self):
+        return ShardFault, (self.path, self.what, self.offset, self.kind, self.member)
+
+
 class TarScan:
     """Iterate the plain files of a shard, strictly; afterwards `.sha256` is that of the whole file.
 
-    path: the shard. wanted: called with each Member, True where its data should be handed over.
+    path: the shard. wanted: called with each Member, True where its data should be handed over. start: the byte offset
+    of the header to begin with; from another than 0, `.sha256` is that of what follows.
     Iterating yields (Member, data, sha256): data is bytes where wanted, else None; sha256 is that of the data, hex.
-    Folder entries are passed over and counted in `.folders`. Raises SerError naming shard, byte offset and member.
+    Folder entries are passed over and counted in `.folders`. Raises ShardFault naming shard, byte offset and member.
     """
 
-    def __init__(self, path, wanted):
+    def __init__(self, path, wanted, start=0):
         self.path, self.wanted = path, wanted
         self.sha256, self.size, self.mtime_ns, self.folders = None, None, None, 0
-        self._position = 0
+        self._position = start
         self._digest = hashlib.sha256()
 
     def __iter__(self):
         try:
             with open(self.path, 'rb') as self._file:
                 before = os.fstat(self._file.fileno())
+                self._file.seek(self._position)
                 self.size, self.mtime_ns = before.st_size, before.st_mtime_ns
                 yield from self._members()
                 after = os.fstat(self._file.fileno())
         except OSError as error:
-            raise SerError(f'{self.path}: cannot be read ({error.strerror or error})') from None
+            raise ShardFault(self.path, f'cannot be read ({error.strerror or error})', kind='unreadable') from None
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise SerError(f'{self.path}: changed while it was read. Wait until it is complete')
+            raise ShardFault(self.path, 'changed while it was read. Wait until it is complete', kind='unreadable')
         self.sha256 = self._digest.hexdigest()
 
     def _members(self):
@@ -73,12 +90,12 @@ class TarScan:
             extended, pending = {}, False
             if kind == b'5' or (kind == b'\0' and name.endswith('/')):
                 if size:
-                    raise self._error(start, f'folder {name!r} holds data')
+                    raise self._error(start, f'folder {name!r} holds data', 'damaged header', name)
                 self.folders += 1
                 continue
             if kind not in (b'0', b'\0'):
                 what = _REFUSED_TYPES.get(kind, f'of unknown type {kind!r}')
-                raise self._error(start, f'member {name!r} is {what}. Only plain files are read')
+                raise self._error(start, f'member {name!r} is {what}. Only plain files are read', 'no plain file', name)
             self._check_name(name, start)
             member = Member(name, self._position, size)
             yield (member, *self._data(member))
@@ -86,13 +103,13 @@ class TarScan:
     def _data(self, member):
         """(data or None, sha256) of a member whose header has just been read."""
         if member.offset + member.size > self.size:
-            raise self._error(member.offset, f'the file ends inside {member.name!r}: it is truncated. {_AGAIN}')
+            raise self._cut(member.offset, member)
         digest, kept, left = hashlib.sha256(), self.wanted(member), member.size
         parts = []
         while left:
             part = self._read(min(left, _CHUNK))
             if not part:
-                raise self._error(self._position, f'the file ends inside {member.name!r}: it is truncated. {_AGAIN}')
+                raise self._cut(self._position, member)
             digest.update(part)
             left -= len(part)
             if kept:
@@ -109,47 +126,47 @@ class TarScan:
     def _parse(self, header, start, long_name):
         packed = next((name for magic, name in _PACKED.items() if start == 0 and header.startswith(magic)), None)
         if packed:
-            raise SerError(f'{self.path}: compressed ({packed}). Shards are plain tars: unpack it first')
+            raise ShardFault(self.path, f'compressed ({packed}). Shards are plain tars: unpack it first',
+                             kind='compressed')
         if len(header) < BLOCK:
             self._refuse_end(start, header)
-        stored = _octal(header[148:156])
-        # Either sum is valid: some old archivers added signed bytes, as tarfile also accepts.
-        total = sum(header) - sum(header[148:156]) + 256
-        if stored != total and stored != total - 256 * sum(byte > 127 for byte in header[:148] + header[156:]):
+        if not checksum_matches(header):
             what = 'not a tar file' if start == 0 else 'a damaged header'
-            raise self._error(start, f'{what} (its checksum does not match)')
+            raise self._error(start, f'{what} (its checksum does not match)', 'damaged header')
         return self._fields(header, start, long_name)
 
     def _fields(self, header, start, long_name):
         size = _octal(header[124:136])
         if size is None or size < 0:
-            raise self._error(start, 'a header with an unreadable size')
+            raise self._error(start, 'a header with an unreadable size', 'damaged header')
         if long_name is not None:
             return _Fields(long_name, size, header[156:157])
         name, prefix = _text(header[:100]), _text(header[345:500])
         if name is None or prefix is None:
-            raise self._error(start, f'member name {header[:100].rstrip(bytes(1))!r} is not UTF-8')
+            raise self._error(start, f'member name {header[:100].rstrip(bytes(1))!r} is not UTF-8',
+                              'member name')
         if prefix and header[257:265] == b'ustar\x0000':
             name = f'{prefix}/{name}'
         elif prefix and header[156:157] not in (b'L', b'K'):
-            raise self._error(start, f'member {name!r} has an ambiguous name field')
+            raise self._error(start, f'member {name!r} has an ambiguous name field', 'member name', name)
         return _Fields(name, size, header[156:157])
 
     def _extend(self, extended, kind, size, start):
         if size > MAX_HEADER_BYTES:
-            raise self._error(start, f'an extended header of {size} bytes, more than {MAX_HEADER_BYTES}')
+            raise self._error(start, f'an extended header of {size} bytes, more than {MAX_HEADER_BYTES}',
+                              'damaged header')
         body = self._read(size + -size % BLOCK)[:size]
         if len(body) < size:
-            raise self._error(start, f'the file ends inside an extended header: it is truncated. {_AGAIN}')
+            raise self._error(start, f'the file ends inside an extended header: it is truncated. {_AGAIN}', 'truncated')
         if kind == b'L':
             name = _text(body)
             if not name:
-                raise self._error(start, 'a long member name that is not UTF-8')
+                raise self._error(start, 'a long member name that is not UTF-8', 'member name')
             return {**extended, 'path': name}
         found = self._pax(body, start)
         if kind == b'g':
             if 'path' in found or 'size' in found:
-                raise self._error(start, 'a global header that names or sizes members')
+                raise self._error(start, 'a global header that names or sizes members', 'damaged header')
             return extended
         return {**extended, **found}
 
@@ -162,58 +179,74 @@ class TarScan:
             record = body[len(length) + 1:count]
             key, equals, value = record[:-1].partition(b'=')
             if count > len(body) or not equals or record[-1:] != b'\n':
-                raise self._error(start, 'a damaged pax header')
+                raise self._error(start, 'a damaged pax header', 'damaged header')
             body = body[count:]
             key = key.decode('utf-8', 'replace')
             if key.startswith(('GNU.sparse', 'linkpath')):
-                raise self._error(start, f'a pax header for a sparse file or a link ({key})')
+                raise self._error(start, f'a pax header for a sparse file or a link ({key})', 'no plain file')
             if key not in _HARMLESS_PAX and not key.startswith(('SCHILY.', 'LIBARCHIVE.')):
-                raise self._error(start, f'an unknown pax record {key!r}')
+                raise self._error(start, f'an unknown pax record {key!r}', 'damaged header')
             if key == 'size':
                 found['size'] = int(value) if value.isdigit() and len(value) < 19 else None
             elif key == 'path':
                 found['path'] = _utf8(value)
         if None in found.values():
-            raise self._error(start, 'a pax header with an unreadable path or size')
+            raise self._error(start, 'a pax header with an unreadable path or size', 'damaged header')
         return found
 
     def _check_name(self, name, start):
-        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
-            raise self._error(start, f'member name {name!r} holds control characters')
         parts = name.split('/')
-        if name.startswith('/') or '\\' in name:
-            raise self._error(start, f'member name {name!r} is absolute or holds a backslash')
-        if '..' in parts:
-            raise self._error(start, f"member name {name!r} climbs out of the archive with '..'")
-        if '' in parts or any(part.startswith('.') for part in parts):
-            raise self._error(start, f'member name {name!r} has a part that is empty or starts with a dot. '
-                                     "Pack plain names, without './' and hidden files")
+        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
+            what = 'holds control characters'
+        elif name.startswith('/') or '\\' in name:
+            what = 'is absolute or holds a backslash'
+        elif '..' in parts:
+            what = "climbs out of the archive with '..'"
+        elif '' in parts or any(part.startswith('.') for part in parts):
+            what = "has a part that is empty or starts with a dot. Pack plain names, without './' and hidden files"
+        else:
+            return
+        raise self._error(start, f'member name {name!r} {what}', 'member name', name)
 
     def _check_end(self, start, first, pending):
         """After the last member: zeros to the end of the file, END_ZEROS of them or more."""
         if pending:
-            raise self._error(start, f'the member of an extended header is missing. {_AGAIN}')
+            raise self._error(start, f'the member of an extended header is missing. {_AGAIN}', 'truncated')
         zeros, chunk = 0, first
         while chunk:
             if chunk.count(0) < len(chunk):
-                raise self._error(start, f'a hole of zeros with data after it: members are lost. {_AGAIN}')
+                raise self._error(start, f'a hole of zeros with data after it: members are lost. {_AGAIN}',
+                                  'hole of zeros')
             zeros += len(chunk)
             chunk = self._read(_CHUNK)
         if zeros < END_ZEROS:
-            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated. {_AGAIN}')
+            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated. {_AGAIN}',
+                              'short end')
 
     def _refuse_end(self, start, header):
         if start == 0 and not header:
-            raise SerError(f'{self.path}: empty file, not a tar')
+            raise ShardFault(self.path, 'empty file, not a tar', kind='empty file')
         if start == 0:
-            raise SerError(f'{self.path}: {len(header)} bytes are too few for a tar')
-        raise self._error(start, f'the file ends without the closing zeros: it is truncated. {_AGAIN}')
+            raise ShardFault(self.path, f'{len(header)} bytes are too few for a tar', kind='truncated')
+        raise self._error(start, f'the file ends without the closing zeros: it is truncated. {_AGAIN}', 'truncated')
 
-    def _error(self, offset, what):
-        return SerError(f'{self.path}: at byte {offset}: {what}')
+    def _cut(self, offset, member):
+        what = f'the file ends inside {member.name!r}: it is truncated. {_AGAIN}'
+        return self._error(offset, what, 'truncated', member.name)
+
+    def _error(self, offset, what, kind, member=None):
+        return ShardFault(self.path, what, offset, kind, member)
 
 
 _Fields = namedtuple('_Fields', 'name size kind')
+
+
+def checksum_matches(header):
+    """Whether the checksum of a header of BLOCK bytes is right."""
+    stored = _octal(header[148:156])
+    # Either sum is valid: some old archivers added signed bytes, as tarfile also accepts.
+    total = sum(header) - sum(header[148:156]) + 256
+    return stored in (total, total - 256 * sum(byte > 127 for byte in header[:148] + header[156:]))
 
 
 def _octal(field):

@@ -3,23 +3,22 @@
 OUT/
   <corpus>-00000.tar ...  members `<key>.flac` (or .wav, .ogg) and `<key>.json`, in natural order of the source paths
   index.jsonl             a line per sample: key, shard, audio and json spans, sha256 of the audio, metadata
-  shards.json             format, corpus facts, counts, seconds, skips by reason, sha256 per shard
+  shards.json             format, corpus facts, counts, seconds, skips by reason, sha256 per shard and of the index
   skipped.csv             file, reason, detail of whatever was passed over, when there is any
 """
 
 import contextlib
-import csv
 import functools
-import io
+import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser.corpora import CORPORA, read_corpus
 from ser.corpora.utterance import Skip, distinct_key, key_of
 from ser.errors import SerError, did_you_mean
-from ser.files import natural
+from ser.files import csv_text, natural
 from ser.labels import ordered
 from ser.shards.audio_encode import FORMATS, RATES_HZ, encode
 from ser.shards.pool import cores, ordered_map
@@ -50,6 +49,8 @@ class Summary:
     """Published number of utterances."""
     renamed: tuple[tuple[str, str], ...]
     """(label in the corpus's words, emotion) where the two differ in more than case."""
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
+    """Why a clip may say nothing -> the files, which are in the shards all the same."""
 
     @property
     def skipped(self):
@@ -68,25 +69,28 @@ def count_skips(skips):
 
 
 def write_shards(corpus, source, out, *, options=None, audio='flac', sample_rate=44100, shard_size=SHARD_SIZE,
-                 jobs=None, progress=None):
+                 jobs=None, spread=None, progress=None):
     """Build a corpus into `out`; returns a Summary.
 
     corpus: a key of CORPORA. source: its folder (None for demo). options: the corpus's own, name -> text. audio:
     'flac', 'wav' or 'ogg'. sample_rate: Hz or 'keep'. shard_size: utterances per shard. jobs: processes (None: all
-    cores). progress: called with (done, total).
-    The bytes depend on corpus, source and the settings before `jobs` only. Unusable files are left out and listed.
-    Raises SerError for wrong arguments, whatever read_corpus refuses, two files with one key, when no file is usable,
-    and when `out` holds shards or cannot be written; then nothing is left in `out`.
+    cores). spread: where the work is done instead, such as on a cluster: (function, items) to an iterator of the
+    results in the items' order. progress: called with (done, total).
+    The bytes depend on corpus, source and the settings before `jobs` only. Unusable files are left out and listed, as
+    are those that differ in nothing but their suffix: nobody knows which is meant.
+    Raises SerError for wrong arguments, whatever read_corpus refuses, when no file is usable, and when `out` holds
+    shards or cannot be written; then nothing is left in `out`.
     """
     check_settings(audio, sample_rate, shard_size, jobs)
-    utterances, skips = read_corpus(corpus, source, options)
-    keys = _keys(corpus, utterances)
+    found, skips = read_corpus(corpus, source, options)
+    utterances, keys, alike = _keys(corpus, found)
+    skips += alike
     out = Path(out)
     try:
         with staging(out) as folder:
             work = functools.partial(encode, audio=audio, sample_rate=sample_rate)
-            jobs = min(jobs or cores(), len(utterances))
-            with (contextlib.closing(ordered_map(work, utterances, jobs)) as results,
+            spread = spread or functools.partial(ordered_map, jobs=max(min(jobs or cores(), len(utterances)), 1))
+            with (contextlib.closing(spread(work, utterances)) as results,
                   ShardSet(folder, corpus, audio, shard_size) as shards):
                 for done, (utterance, key, result) in enumerate(zip(utterances, keys, results, strict=True), start=1):
                     if isinstance(result, Skip):
@@ -96,8 +100,8 @@ def write_shards(corpus, source, out, *, options=None, audio='flac', sample_rate
                     if progress:
                         progress(done, len(utterances))
             if not shards.lines:
-                reasons = ', '.join(f'{reason}: {n}' for reason, n in count_skips(skips[-len(utterances):]).items())
-                raise SerError(f"none of the {len(utterances)} recordings in '{source}' can be used ({reasons})")
+                reasons = ', '.join(f'{reason}: {n}' for reason, n in count_skips(skips[-len(found):]).items())
+                raise SerError(f"none of the {len(found)} recordings in '{source}' can be used ({reasons})")
             summary = _summary(corpus, out, shards, skips)
             settings = {'audio': audio, 'sample_rate': sample_rate, 'options': dict(options or {})}
             _write_index(folder, shards, summary, settings)
@@ -119,21 +123,27 @@ def check_settings(audio, sample_rate, shard_size, jobs):
         raise SerError(f'--jobs must be at least 1, not {jobs}')
 
 
-def _keys(corpus, utterances):
-    """The key of each utterance. Raises SerError when two share one: they differ in nothing but their suffix."""
-    plain = [key_of(corpus, utterance.relative) for utterance in utterances]
-    shared = Counter(plain)
-    keys, owners = [], {}
-    for utterance, key in zip(utterances, plain, strict=True):
-        if shared[key] > 1:
-            key = distinct_key(corpus, utterance.relative)
-        other = owners.get(key)
-        if other is not None:
-            raise SerError(f"'{other}' is listed twice: keep one" if other == utterance.relative else
-                           f"'{other}' and '{utterance.relative}' have the same key '{key}': rename or remove one")
-        owners[key] = utterance.relative
-        keys.append(key)
-    return keys
+def _keys(corpus, found):
+    """(utterances, the key of each, bad skips): of files that differ in nothing but their suffix none is taken.
+
+    Raises SerError for a file that is listed twice.
+    """
+    plain = [key_of(corpus, utterance.relative) for utterance in found]
+    shared, owners = Counter(plain), {}
+    for utterance, key in zip(found, plain, strict=True):
+        key = distinct_key(corpus, utterance.relative) if shared[key] > 1 else key
+        if any(other.relative == utterance.relative for other in owners.setdefault(key, [])):
+            raise SerError(f"'{utterance.relative}' is listed twice: keep one")
+        owners[key].append(utterance)
+    skips = [_ambiguous(utterance, alike) for alike in owners.values() if len(alike) > 1 for utterance in alike]
+    taken = {alike[0].relative: key for key, alike in owners.items() if len(alike) == 1}
+    utterances = [utterance for utterance in found if utterance.relative in taken]
+    return utterances, [taken[utterance.relative] for utterance in utterances], skips
+
+
+def _ambiguous(utterance, alike):
+    others = ', '.join(other.relative for other in alike if other is not utterance)
+    return Skip(utterance.relative, 'same name but for the suffix', f'as {others}: rename or remove one', bad=True)
 
 
 def _json(value):
@@ -158,6 +168,7 @@ class ShardSet:
         self.lines = []
         self.shards = []
         self.clipped = Counter()
+        self.doubtful = {}
         self._tar, self._held = None, 0
 
     def add(self, utterance, key, encoded):
@@ -173,6 +184,8 @@ class ShardSet:
                            'metadata': metadata})
         if encoded.clipped:
             self.clipped[utterance.relative] = encoded.clipped
+        if encoded.doubt:
+            self.doubtful.setdefault(encoded.doubt, []).append(utterance.relative)
         self._held += 1
         if self._held == self.shard_size:
             self._close()
@@ -203,25 +216,26 @@ def _summary(corpus, out, shards, skips):
         emotions=Counter({name: emotions[name] for name in ordered(emotions)}),
         skips=tuple(sorted(skips, key=lambda skip: natural(skip.relative))),
         clipped_samples=shards.clipped.total(), clipped_files=len(shards.clipped),
-        official=CORPORA[corpus].facts.utterances,
+        official=CORPORA[corpus].facts.utterances, doubtful=dict(sorted(shards.doubtful.items())),
         renamed=tuple(sorted({(item['raw_label'].strip(), item['emotion']) for item in metadata
                               if item['emotion'] and item['raw_label'].strip().lower() != item['emotion']})))
 
 
 def _write_index(folder, shards, summary, settings):
     facts = CORPORA[summary.corpus].facts
-    write_file(folder / INDEX, b''.join(_json(line) + b'\n' for line in shards.lines))
+    index = b''.join(_json(line) + b'\n' for line in shards.lines)
+    write_file(folder / INDEX, index)
     if summary.skips:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator='\n')
-        writer.writerow(('file', 'reason', 'detail'))
-        writer.writerows((skip.relative, skip.reason, skip.detail) for skip in summary.skips)
-        write_file(folder / SKIPPED, text.getvalue().encode('utf-8', 'backslashreplace'))
+        rows = [('file', 'reason', 'detail'), *((skip.relative, skip.reason, skip.detail) for skip in summary.skips)]
+        write_file(folder / SKIPPED, csv_text(rows).encode('utf-8', 'backslashreplace'))
     manifest = {
         'format': FORMAT_VERSION, 'corpus': facts.name, 'title': facts.title, 'licence': facts.licence,
         'language': facts.language, 'homepage': facts.homepage, **settings,
         'utterances': summary.utterances, 'seconds': summary.seconds, 'emotions': dict(summary.emotions),
         'speakers': dict(summary.speakers), 'skipped': dict(summary.skipped),
-        'clipped': {'samples': summary.clipped_samples, 'files': summary.clipped_files}, 'shards': shards.shards}
+        'clipped': {'samples': summary.clipped_samples, 'files': summary.clipped_files},
+        'doubtful': summary.doubtful,
+        'index': {'name': INDEX, 'size': len(index), 'sha256': hashlib.sha256(index).hexdigest()},
+        'shards': shards.shards}
     text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=1)
     write_file(folder / MANIFEST, f'{text}\n'.encode('utf-8', 'backslashreplace'))

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from ser.errors import SerError
-from ser.files import verifies, write_with_digest
+from ser.files import sha256_of, verifies, write_with_digest
 
 log = logging.getLogger(__name__)
 _NAME = re.compile(r'step-(\d{9})\.pt')
@@ -34,7 +34,9 @@ def save_checkpoint(folder, state, global_step, keep=()):
     for old in _checkpoints(folder)[2:]:
         if _step_of(old) not in keep:
             old.unlink()
-            old.with_name(old.name + '.sha256').unlink(missing_ok=True)
+    for digest in folder.glob('step-*.pt.sha256'):
+        if not digest.with_suffix('').exists():
+            digest.unlink()  # of those, and of saves that were killed
     return path
 
 
@@ -78,6 +80,30 @@ def load_newest(folder, expected):
     if paths:
         raise SerError(f'{folder}: all {len(paths)} checkpoints are damaged. Start a new run')
     return None, None
+
+
+def load_newest_of_main(world, folder, expected):
+    """(state, file name) of rank 0's `load_newest`, on every rank; raises its SerError on every rank.
+
+    The others read the same file where they see it and are sent its content where they do not: machines need not share
+    a disk. world: a distributed.World.
+    """
+    states = []
+
+    def newest():
+        state, path = load_newest(folder, expected)
+        states.append(state)
+        return path and (path.name, sha256_of(path))
+
+    found = world.on_main(newest)
+    if found is None:
+        return None, None
+    name, digest = found
+    path = Path(folder) / name
+    seen = world.is_main or (path.is_file() and sha256_of(path) == digest)
+    if not all(world.gather(seen)):
+        return world.from_main(states[0] if states else None), name
+    return states[0] if states else torch.load(path, map_location='cpu', weights_only=True), name
 
 
 def save_weights(path, state_dict):

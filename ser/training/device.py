@@ -7,6 +7,7 @@ import sys
 import torch
 
 from ser.errors import SerError
+from ser.evaluation.tables import counted
 
 
 def choose_device(wanted, local_rank=0):
@@ -29,7 +30,8 @@ def choose_device(wanted, local_rank=0):
     if wanted == 'mps' or (wanted == 'auto' and has_mps):
         return torch.device('mps'), f'Apple GPU ({"asked for" if wanted == "mps" else "found"})'
     reason = 'asked for' if wanted == 'cpu' else 'no GPU found'
-    return torch.device('cpu'), f'{torch.get_num_threads()} threads of {os.cpu_count()} cores ({reason})'
+    threads, cores = counted(torch.get_num_threads(), 'thread'), counted(os.cpu_count(), 'core')
+    return torch.device('cpu'), f'{threads} of {cores} ({reason})'
 
 
 def network_dtype(precision, device):

@@ -45,6 +45,29 @@ class World:
         dist.broadcast_object_list(holder, src=0)
         return holder[0]
 
+    def on_main(self, body):
+        """What `body()` gives on rank 0, on every rank; a SerError of it is every rank's."""
+        if self.size == 1:
+            return body()
+        value = fault = None
+        if self.is_main:
+            try:
+                value = body()
+            except SerError as error:
+                fault = str(error)
+        value, fault = self.from_main((value, fault))
+        if fault is not None:
+            raise SerError(fault)
+        return value
+
+    def share(self, module):
+        """Rank 0's state of a module to every rank."""
+        if self.size > 1:
+            for tensor in module.state_dict().values():
+                whole = tensor.contiguous()
+                dist.broadcast(whole, src=0)
+                tensor.copy_(whole)
+
     def agree(self, **facts):
         """Raises SerError on every rank when the ranks do not see the same facts."""
         for name in facts:
@@ -75,13 +98,16 @@ def stop_world(world):
         dist.destroy_process_group()
 
 
-def wrap(network, world, device):
+def wrap(network, world, device, sync_batchnorm=False):
     """The network under DistributedDataParallel where there are several ranks.
 
-    Buffers are not broadcast at every step: `World.broadcast_buffers` does it where it matters.
+    Buffers are not broadcast at every step: `World.broadcast_buffers` does it where it matters. sync_batchnorm: its
+    BatchNorm layers become ones over all ranks, in place and under the same names.
     """
     if world.size == 1:
         return network
+    if sync_batchnorm:
+        network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
     devices = [device.index] if device.type == 'cuda' else None
     return torch.nn.parallel.DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
 
@@ -93,3 +119,10 @@ def check_batch(batch_size, world_size, accumulate):
         low = max(2 * pieces, batch_size // pieces * pieces)
         raise SerError(f'training.batch_size {batch_size} does not divide into {world_size} ranks x {accumulate} '
                        f'micro-batches of at least 2 clips: use a multiple of {pieces}, such as {low}')
+
+
+def check_sync(sync_batchnorm, world, device):
+    """Raises SerError for training.sync_batchnorm where several ranks have no CUDA; one rank needs none of it."""
+    if sync_batchnorm and world.size > 1 and device.type != 'cuda':
+        raise SerError(f'training.sync_batchnorm: torch has it on CUDA only, and these {world.size} ranks are on '
+                       f'{device.type}. Set it to false, or take a head without BatchNorm: model.head.kind=mlp_ln')

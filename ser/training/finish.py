@@ -52,9 +52,9 @@ def test_run(job, run):
 
     What the same weights say of the validation part is kept beside it: the calibration is fitted to that.
     """
-    # Rank 0 wrote the weights; nobody may read them earlier.
-    job.world.from_main(True)
-    load_weights(run.path / 'best.safetensors', job.model)
+    # Rank 0 wrote the weights; the others may be on machines that do not see its disk.
+    job.world.on_main(lambda: load_weights(run.path / 'best.safetensors', job.model))
+    job.world.share(job.model)
     main = job.task.heads[0]
     predictions, gates = _predict(job, 'test', job.task.heads)
     # Numbers have no confidence that could be calibrated.

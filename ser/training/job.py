@@ -21,7 +21,7 @@ from ser.shards.plan import EvaluationPlan, TrainPlan
 from ser.shards.protocols import Split, make_split, write_split_csv
 from ser.shards.stream import EvaluationStream, TrainStream, resolve_workers
 from ser.training.device import network_dtype
-from ser.training.distributed import World, check_batch
+from ser.training.distributed import World, check_batch, check_sync
 from ser.training.task import Task, labelled_for, make_task
 
 log = logging.getLogger(__name__)
@@ -175,6 +175,7 @@ def prepare(config, world, device):
     training = config.training
     dtype = network_dtype(training.precision, device)
     check_batch(training.batch_size, world.size, training.accumulate)
+    check_sync(training.sync_batchnorm, world, device)
     named_shards(config.data)
     check_weights(config.model)
     check_recordings(config.augment.waveform, config.features.sample_rate)

@@ -1,32 +1,33 @@
 """The training loop: step, validate, select, save; resumable from two integers."""
 
 import logging
-import math
 import signal
 import time
 from collections import Counter
 
 import torch
 
-from ser.errors import SerError
+from ser.evaluation.tables import counted
 from ser.features.draw import draw_views
 from ser.features.mixup import draw_mix
 from ser.randomness import key_of
 from ser.training.best import check_best
-from ser.training.checkpoint import load_newest, save_checkpoint, save_weights
+from ser.training.checkpoint import load_newest_of_main, save_checkpoint, save_weights
 from ser.training.contrastive import check_contrastive
 from ser.training.distributed import wrap
 from ser.training.evaluate import autocast, evaluate_stream
 from ser.training.interrupt import Interrupted
+from ser.training.nonfinite import Guard
 from ser.training.objective import Objective
 from ser.training.optim import build_optimizers
 from ser.training.prefetch import DeviceBatches
-from ser.training.progress_line import progress_line, seconds_left
+from ser.training.progress_line import progress_line, reading_line, seconds_left
 from ser.training.run import metrics_row
 from ser.training.schedules import Schedule
 from ser.training.state import Progress, averaged, restore, scored_state, snapshot
 from ser.training.task import validate
 from ser.training.trackers import NoTracker
+from ser.training.update import Arriving, Launched, Update
 from ser.training.warmup import warm_up
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Trainer:
             self.model.capture_views()
         self.model.set_gradient_checkpointing(training.gradient_checkpointing)
         self.plain_network = self.model.network
-        network = wrap(self.plain_network, self.world, self.device)
+        network = wrap(self.plain_network, self.world, self.device, training.sync_batchnorm)
         self.synchronised = network if self.world.size > 1 else None
         self.network = torch.compile(network) if training.compile else network
         self.ema = averaged(self.plain_network, training.ema)
@@ -60,22 +61,19 @@ class Trainer:
         self._steps_here = 0
         self._met = Counter()
         self._saved_at = self._logged_at = time.monotonic()
-        self._loss_on_device = torch.zeros(2, dtype=torch.float64 if self.device.type != 'mps' else torch.float32,
-                                           device=self.device)
+        guard = Guard(training, self.world, run.path, self.plain_network)
+        self._update = Update(self.config, self.plain_network, self.optimizers, self.ema, guard)
 
     # --- resuming -----------------------------------------------------------------------------------------
 
     def resume(self):
         """Load the newest good checkpoint of the run, or start from step 0 when there is none."""
-        state, path = load_newest(self.run.checkpoints, self.job.identity)
+        state, name = load_newest_of_main(self.world, self.run.checkpoints, self.job.identity)
         if state is None:
             log.info('no checkpoint yet: starting from step 0')
         else:
             self.progress = restore(state, self.plain_network, self.ema, self.optimizers, self.schedule)
-            sums = [self.progress.loss_sum, self.progress.loss_weight]
-            self._loss_on_device.copy_(torch.tensor(sums, dtype=self._loss_on_device.dtype))
-            log.info('resuming from %s: epoch %d, step %d', path.name, self.progress.epoch + 1, self.progress.step)
-        self.world.agree(checkpoint=path.name if path else None)
+            log.info('resuming from %s: epoch %d, step %d', name, self.progress.epoch + 1, self.progress.step)
         if self.world.is_main:
             self.run.truncate_metrics(self.progress.epoch)
             check_best(self.run, self.progress)
@@ -85,7 +83,8 @@ class Trainer:
     def fit(self, stop):
         """Train to the last epoch or until validation stops improving.
 
-        stop: a StopRequest. Raises Interrupted after saving when it is set, SerError when the loss is not finite.
+        stop: a StopRequest. Raises Interrupted after saving when it is set, SerError for a loss that is not finite
+        (training.on_nonfinite).
         """
         progress = self.progress
         if progress.finished:
@@ -100,7 +99,7 @@ class Trainer:
             while not progress.finished:
                 started = time.perf_counter()
                 while progress.step < self.steps_per_epoch:
-                    stopped = self.step([next(batches) for _ in range(self.config.training.accumulate)], stop)
+                    stopped = self.launch([next(batches) for _ in range(self.config.training.accumulate)], stop)
                     now = time.perf_counter()
                     progress.epoch_seconds, started = progress.epoch_seconds + now - started, now
                     if stopped:
@@ -114,11 +113,20 @@ class Trainer:
             stream.close()
 
     def step(self, fetched, stop=None):
-        """One optimiser step over all ranks; returns whether any rank was asked to stop.
+        """One whole optimiser step, as `launch` and `settle`."""
+        stopped = self.launch(fetched, stop)
+        self.settle()
+        return stopped
 
-        fetched: the Fetched of each micro-batch. stop: a StopRequest or None.
+    def launch(self, fetched, stop=None):
+        """One optimiser step over all ranks, up to its gradient; returns whether any rank was asked to stop.
+
+        The update follows when the next step, a line or a checkpoint wants it: by then the device has said whether the
+        loss is finite, and nothing waited for that. fetched: the Fetched of each micro-batch. stop: a StopRequest.
         """
+        self.settle()
         progress = self.progress
+        self._update.guard.remember()
         self.network.train()
         self.schedule.before_step(progress.global_step)
         mixes = []
@@ -129,11 +137,11 @@ class Trainer:
         weights = sum(self.objective.weights(micro.batch.targets, micro.batch.weights, mix)
                       for micro, mix in zip(fetched, mixes, strict=True))
         weights, stopped, save = self._over_ranks(weights, bool(stop), self._save_due())
-        for i, micro in enumerate(fetched):
-            self._micro_step(i, micro, mixes[i], weights)
-        if self.config.data.on_error == 'raise' or weights[0] > 0:
-            self._update()
-        self._loss_on_device[1] += weights[0]
+        made = [self._micro_step(i, micro, mixes[i], weights) for i, micro in enumerate(fetched)]
+        logits, losses = zip(*made, strict=True)
+        numbers = torch.cat([self.world.sum(sum(losses)), self._update.gradient_norm()[None], weights[:1]])
+        self._update.launched = Launched(progress.epoch, progress.step, progress.global_step,
+                                         [micro.host for micro in fetched], logits, Arriving(numbers))
         progress.step += 1
         progress.global_step += 1
         if save and not stopped and progress.step < self.steps_per_epoch:
@@ -182,20 +190,15 @@ class Trainer:
         with autocast(self.device, self.dtype):
             output = self.network(views, mix if config.augment.mixup.mixes == 'views' else None)
         totals = self.objective.totals(output, batch.targets, batch.weights, mix)
+        joined = self.objective.joined(totals, weights)
         # DDP averages gradients over ranks; the step's loss is a sum over ranks divided by all weights.
-        (self.objective.joined(totals, weights) * self.world.size).backward()
+        (joined * self.world.size).backward()
         # What is logged is the main head's loss, as validation's is.
-        self._loss_on_device[0] += self.world.sum(totals[0].detach().clone())
+        return output.logits.detach(), torch.stack([totals[0].detach(), joined.detach()])
 
-    def _update(self):
-        training = self.config.training
-        if training.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.plain_network.parameters(), training.clip_norm)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if self.ema is not None:
-            self.ema.update_parameters(self.plain_network)
+    def settle(self):
+        """Make the update of the step that was launched last, if its numbers allow it."""
+        self._update.settle(self.progress)
 
     # --- once in a while ----------------------------------------------------------------------------------
 
@@ -218,11 +221,8 @@ class Trainer:
             log.info(self._line())
 
     def _mean_loss(self):
-        total, weight = self._loss_on_device.tolist()
-        if not math.isfinite(total):
-            raise SerError(f'the loss is not finite at epoch {self.progress.epoch + 1}, step {self.progress.step}: '
-                           'lower training.optimizer.lr, set training.clip_norm, or use training.precision: float32')
-        return total / max(weight, 1e-12)
+        self.settle()
+        return self.progress.loss_sum / max(self.progress.loss_weight, 1e-12)
 
     def _line(self):
         return progress_line(self.progress, self.config.training.epochs, self.steps_per_epoch, self._mean_loss(),
@@ -234,7 +234,8 @@ class Trainer:
         valid = self.validate()
         improved = p.improves(valid.value, valid.loss)
         self.schedule.after_epoch(valid.loss)
-        log.info('%s | valid %s%s', line, valid.text, ' (best)' if improved else '')
+        left_out = f' | {counted(p.epoch_nonfinite, "step")} left out' if p.epoch_nonfinite else ''
+        log.info('%s | valid %s%s%s', line, valid.text, ' (best)' if improved else '', left_out)
         row = metrics_row(p, train_loss, rates['lr'], valid, improved)
         p.stale_epochs = 0 if improved else p.stale_epochs + 1
         if improved:
@@ -245,7 +246,6 @@ class Trainer:
         stale = patience is not None and p.stale_epochs >= patience
         p.start_epoch(p.epoch + 1)
         p.finished = stale or p.epoch >= self.config.training.epochs
-        self._loss_on_device.zero_()
         if self.world.is_main:
             if improved:
                 p.best_sha256 = save_weights(self.run.path / 'best.safetensors', self._scored_state())
@@ -270,13 +270,12 @@ class Trainer:
                              'ema': self.ema.state_dict() if self.ema is not None else None})
 
     def save(self):
-        """Write a checkpoint; every rank calls it, rank 0 writes. Raises SerError when the loss is not finite."""
-        self._mean_loss()
+        """Write a checkpoint; every rank calls it, rank 0 writes. Raises SerError as `fit` does."""
+        self.settle()
         self.world.broadcast_buffers(self.plain_network)
         self._report_met()
         self._saved_at = time.monotonic()
         p = self.progress
-        p.loss_sum, p.loss_weight = self._loss_on_device.tolist()
         if self.world.is_main:
             state = snapshot(p, self.plain_network, self.ema, self.optimizers, self.schedule, self.job.identity)
             save_checkpoint(self.run.checkpoints, state, p.global_step, {step for _, _, step in p.top})
@@ -289,5 +288,4 @@ class Trainer:
             log.info(self.model.graphed.line())
         if met:
             self.progress.counters = dict(Counter(self.progress.counters) + met)
-            log.info('while reading, so far: %s', ', '.join(f'{reason} {n}' for reason, n in
-                                                     sorted(self.progress.counters.items())))
+            log.info(reading_line(self.progress.counters))

@@ -1,5 +1,6 @@
 """The log line of a run: where it stands, how fast it goes, how long it will take."""
 
+from ser.evaluation.tables import counted
 from ser.training.device import peak_memory_gb
 
 
@@ -14,6 +15,24 @@ def progress_line(progress, epochs, steps_per_epoch, loss, rate, device):
 def seconds_left(progress, epochs, steps_per_epoch):
     """Seconds to the last epoch's end at the speed of this one; validation is not counted."""
     return (epochs * steps_per_epoch - progress.global_step) * progress.epoch_seconds / max(progress.step, 1)
+
+
+def reading_line(counters):
+    """What the readers met since training began, in words. counters: reason -> number, of shards.batch.Batch."""
+    met = {'bad': (counters.get('bad', 0), 'clip', f'not usable and left out ({_kinds(counters)})'),
+           'resampled': (counters.get('resampled', 0), 'clip', 'resampled'),
+           'cropped': (counters.get('cropped', 0), 'clip', 'cropped to data.max_seconds'),
+           'windowed': (counters.get('windowed', 0), 'clip', 'cut into windows of data.max_seconds'),
+           'clipped_samples': (counters.get('clipped_samples', 0), 'sample', 'beyond full scale and cut off there'),
+           'empty_batches': (counters.get('empty_batches', 0), 'micro-batch', 'without a usable clip')}
+    said = [f'{counted(number, noun)} {words}' for number, noun, words in met.values() if number]
+    return f"read so far, all epochs together: {', '.join(said)}"
+
+
+def _kinds(counters):
+    kinds = {name.removeprefix('bad: '): number for name, number in sorted(counters.items())
+             if name.startswith('bad: ')}
+    return ', '.join(f'{kind}: {number}' for kind, number in kinds.items())
 
 
 def clock(seconds):

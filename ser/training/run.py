@@ -24,6 +24,11 @@ PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm'
             'soxr', 'numpy', 'scipy', 'scikit-learn', 'pydantic', 'transformers')
 
 
+def restarted():
+    """Whether torchrun started this rank again after one failed (--max-restarts)."""
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+
+
 def new_run_path(config_run, out=None):
     """The directory of a new run: `out` itself, or `<folder>/<timestamp>-<name>`.
 
@@ -53,7 +58,8 @@ def metrics_row(progress, train_loss, rate, valid, improved):
     seconds = max(progress.epoch_seconds, 1e-9)
     return {'epoch': progress.epoch + 1, 'steps': progress.global_step, 'train_loss': train_loss, **valid.row,
             'lr': rate, 'clips_per_second': progress.epoch_clips / seconds,
-            'data_wait': progress.epoch_wait / seconds, 'seconds': progress.epoch_seconds, 'best': int(improved)}
+            'data_wait': progress.epoch_wait / seconds, 'seconds': progress.epoch_seconds,
+            'nonfinite_steps': progress.epoch_nonfinite, 'best': int(improved)}
 
 
 class RunDirectory:

@@ -28,7 +28,7 @@ from ser.training.fit_once import FitOnce, fits_at_once
 from ser.training.interrupt import Interrupted, StopRequest
 from ser.training.job import prepare, probe, who
 from ser.training.loop import Trainer
-from ser.training.run import RunDirectory, environment, new_run_path, open_run
+from ser.training.run import RunDirectory, environment, new_run_path, open_run, restarted
 from ser.training.trackers import check_tracker, start_tracker
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,10 @@ DEMO_SHARDS = Path('data/demo')
 SLOW_SECONDS = 1800
 # What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'data.long',
+             'data.remote', 'data.scan_remote', 'data.cache', 'data.cache_gb',
              'data.audit', 'run.device', 'run.threads', 'run.cuda_graphs', 'run.log_seconds', 'run.timeout_minutes',
-             'run.folder', 'run.name', 'run.tracker', 'training.checkpoint_minutes', 'training.checkpoint_steps')
+             'run.folder', 'run.name', 'run.tracker', 'training.checkpoint_minutes', 'training.checkpoint_steps',
+             'training.on_nonfinite', 'training.max_nonfinite')
 
 
 def with_world(config, body):
@@ -81,12 +83,15 @@ def _for_people(error, world):
 def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
     """Train and score one new run; returns an exit code.
 
-    out: the run directory, or None for one of its own name. dry_run: only `say` what would be done.
-    offer_small: point at a small model where this one is slow. Raises SerError.
+    out: the run directory, or None for one of its own name; where torchrun has restarted the ranks, it is the run that
+    they carry on. dry_run: only `say` what would be done. offer_small: point at a small model where this one is slow.
+    Raises SerError.
     """
     def body(world, device, reason):
-        path = Path(world.from_main(str(new_run_path(config.run, out))))
+        path, begun = world.on_main(lambda: _run_of(config, out))
         job = prepare(with_data(config, world), world, device)
+        if begun:
+            return one_run(job, path, reason, resume=True)
         shapes = probe(job)
         if dry_run:
             if world.is_main:
@@ -99,6 +104,14 @@ def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
         return one_run(job, path, reason, offer_small=offer_small)
 
     return with_world(config, body)
+
+
+def _run_of(config, out):
+    """(path, whether it is a run that this one carries on). Raises SerError as `new_run_path` and `refuse_changes`."""
+    if not restarted() or out is None or not (Path(out) / 'config.yaml').is_file():
+        return new_run_path(config.run, out), False
+    refuse_changes(out, config)
+    return Path(out), True
 
 
 def resume_session(run, assignments, options):
@@ -205,7 +218,8 @@ def _train_and_test(job, trainer):
     if job.world.is_main:
         trainer.tracker.log_test(metrics, path / _picture_of(metrics))
         _tell(metrics, path)
-        log.info('next: ser predict FILE.wav --model %s', shlex.quote(str(path)))
+        for line in _next_lines(path):
+            log.info(line)
     return 0
 
 
@@ -213,6 +227,18 @@ def _tell(metrics, path):
     for line in summary_lines(metrics):
         log.info(line)
     log.info('report: %s, %s', path / 'README.md', path / _picture_of(metrics))
+
+
+def _size(model):
+    if fits_at_once(model):
+        return 'fitted at once: no parameters to be trained'
+    parameters = sum(p.numel() for p in model.parameters())
+    return f'{parameters / 1e6:.1f} M parameters' if parameters >= 1e5 else f'{parameters:,} parameters'
+
+
+def _next_lines(path):
+    place = shlex.quote(str(path))
+    return f'next: ser report {place}', f'      ser predict FILE.wav --model {place}'
 
 
 def _picture_of(metrics):
@@ -242,6 +268,5 @@ def _describe(job):
         log.info('audit: %s', line)
     if not fits_at_once(job.model):
         log.info('epochs: %s', job.epoch_line())
-    parameters = sum(p.numel() for p in job.model.parameters())
-    log.info('model: %s, %.1f M parameters', job.config.model.kind, parameters / 1e6)
+    log.info('model: %s, %s', job.config.model.kind, _size(job.model))
     sys.stderr.flush()

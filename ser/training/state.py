@@ -31,6 +31,8 @@ class Progress:
     epoch_seconds: float = 0.0
     epoch_wait: float = 0.0
     epoch_clips: int = 0
+    epoch_nonfinite: int = 0
+    nonfinite_steps: int = 0
     counters: dict = field(default_factory=dict)  # what the readers met: reason -> clips
     top: list = field(default_factory=list)  # [[score, -loss, global step of its checkpoint], ...], best first
 
@@ -38,7 +40,7 @@ class Progress:
         """Forget the running sums of the epoch before."""
         self.epoch, self.step = epoch, 0
         self.loss_sum = self.loss_weight = self.epoch_seconds = self.epoch_wait = 0.0
-        self.epoch_clips = 0
+        self.epoch_clips = self.epoch_nonfinite = 0
 
     def improves(self, score, loss):
         """Whether the validation score (UA, or mean CCC) is the best so far; a tie goes to the lower loss."""

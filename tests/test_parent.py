@@ -1,0 +1,37 @@
+import subprocess
+import sys
+import time
+
+CHILD = """
+import os, sys, time
+from ser.shards.parent import end_with_parent
+pid = os.fork()
+if pid:
+    print(pid, flush=True)
+    time.sleep(60)
+end_with_parent('the parent is gone\\n')
+time.sleep(60)
+"""
+
+
+def alive(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_a_process_ends_with_its_parent_and_says_why():
+    with subprocess.Popen([sys.executable, '-c', CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as parent:
+        pid = int(parent.stdout.readline())
+        time.sleep(1)
+        assert alive(pid)
+        parent.kill()
+        killed = time.monotonic()
+        parent.wait(timeout=30)
+        while alive(pid):
+            assert time.monotonic() - killed < 5
+            time.sleep(0.05)
+        assert parent.stderr.read() == 'the parent is gone\n'
