@@ -14,13 +14,15 @@ formats:
   safetensors   RUN/export/model.safetensors: all weights, and the config, labels and calibration to rebuild the run:
                 ser.exporting.weights.load_one_file(FILE).values(waveforms, lengths)
   transformers  RUN/export/transformers: a folder for AutoModelForAudioClassification.from_pretrained, logits to 1e-5.
-                Needs [ssl], and a run of model.kind ssl with head 'projector' and mean pooling.
+                Needs [ssl], and a run of model.kind ssl with head 'projector' and mean pooling. The temperature
+                that calibrates the logits is in its ser.json.
 
 onnx and torch-export hold everything from samples to calibrated probabilities: waveforms float32 (batch, samples) in
 [-1, 1] at the run's data rate and lengths int64 (batch,) in, probabilities float32 (batch, classes) out (values for
-regression runs). Classes, rate, threshold, score and licences are in the file's metadata (ONNX: metadata_props,
-torch-export: extra file ser.json). What they say is compared with the run on up to 20 clips before anything is written;
-FILE.parity.json beside it holds the differences and the latency on one core.
+regression runs). Classes, rate, threshold, score and licences are in the file's metadata (ONNX: metadata_props;
+torch-export and transformers: a file ser.json inside). Every format is compared with the run on up to 20 clips before
+it is there; FILE.parity.json beside it holds the differences, size and latency on one core, and the metadata again
+(facts), for runtimes that do not show it.
 
   ser export runs/mine --format onnx
   ser export runs/mine --format torch-export --out mine.pt2 --clips recordings/
@@ -48,29 +50,11 @@ def main(argv=None):
 
 def _body(args):
     log_to_terminal()
-    if args.format == 'transformers':
-        return _transformers(args)
     from ser.exporting.export import export_run
 
     exported = export_run(args.run, args.format, args.out, args.clips)
     print('\n'.join(exported.lines))
     return DONE if exported.agrees else SOME_BAD
-
-
-def _transformers(args):
-    from pathlib import Path
-
-    from ser.errors import SerError
-    from ser.models.ssl_export import export_transformers
-    from ser.training.rebuild import load_run
-
-    if args.clips:
-        raise SerError('--clips goes with --format onnx, torch-export and safetensors, which are compared on clips')
-    out = args.out or Path(args.run) / 'export' / 'transformers'
-    for line in export_transformers(*load_run(args.run), out):
-        print(f'note: {line}')
-    print(f'{out}: written')
-    return DONE
 
 
 if __name__ == '__main__':

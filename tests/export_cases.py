@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ser.config.load import load_config, to_yaml
+from ser.exporting.parity import padded_batch, torch_function
 from ser.files import write_json
 from ser.models import build_model
 from ser.training.checkpoint import save_weights
@@ -71,3 +72,16 @@ def as_float(waveforms, lengths):
     for row, length in zip(samples, lengths, strict=True):
         row[length:] = 0.7
     return samples
+
+
+def check(function, system):
+    """The same numbers alone, padded, one clip or many, a sample or a second."""
+    found = clips()
+    eager = torch_function(system)
+    wanted = eager(*padded_batch(found))
+    assert np.isfinite(wanted).all() and np.ptp(wanted, axis=0).max() > 1e-4
+    np.testing.assert_allclose(function(*padded_batch(found)), wanted, rtol=0, atol=1e-5)
+    alone = np.concatenate([function(*padded_batch([clip])) for clip in found])
+    np.testing.assert_allclose(alone, wanted, rtol=0, atol=1e-5)
+    one = padded_batch([found[0][:1]])
+    np.testing.assert_allclose(function(*one), eager(*one), rtol=0, atol=1e-5)

@@ -1,9 +1,14 @@
 """What a file says of itself."""
 
 import json
+import re
+from pathlib import Path
+
+import pytest
 
 from ser.evaluation.calibration import Calibration
 from ser.exporting.facts import facts_of
+from ser.exporting.graph import INPUTS
 from ser.training.run import open_run
 from tests.export_cases import CRNN, SSL, made_run
 from tests.tiny_run import tiny_run  # noqa: F401
@@ -47,3 +52,17 @@ def test_a_published_encoder_is_named(tmp_path):
     encoder = config.model.encoder.model_copy(update={'source': source})
     config = config.model_copy(update={'model': config.model.model_copy(update={'encoder': encoder})})
     assert facts_of(run, config, names, None)['encoder'] == 'facebook/wav2vec2-base'
+
+
+@pytest.mark.parametrize(('language', 'key'), [('python', r"facts\['(\w+)'\]"), ('js', r'facts\.(\w+)'),
+                                               ('cpp', r'LookupCustomMetadataMapAllocated\("(\w+)"')])
+def test_examples_of_the_readme_name_what_there_is(language, key, tmp_path):
+    readme = (Path(__file__).resolve().parent.parent / 'README.md').read_text()
+    blocks = re.findall(rf'^```{language}\n(.*?)^```', readme, re.MULTILINE | re.DOTALL)
+    example, = (block for block in blocks if 'mine.onnx' in block)
+    run = made_run(tmp_path / 'run', CRNN)
+    facts = facts_of(run, *open_run(run), None)
+    assert all(re.search(rf'\b{name}\b', example) for name in INPUTS)
+    assert language == 'python' or re.search(rf"\b{facts['output']}\b", example)
+    named = re.findall(key, example)
+    assert 'class_names' in named and set(named) <= set(facts)

@@ -19,7 +19,7 @@ from ser.exporting.parity import archive_function, onnx_function, padded_batch, 
 from ser.exporting.system import ExportedSystem
 from ser.models.contract import Output
 from ser.training.task import Head
-from tests.export_cases import NAMES, RATE, SYSTEMS, built, clips
+from tests.export_cases import NAMES, RATE, SYSTEMS, built, check, clips
 
 SAID = {'summary': 'a test', 'output': 'probabilities', 'class_names': list(NAMES), 'sample_rate': RATE,
         'threshold': None, 'name': 'tiny'}
@@ -49,19 +49,6 @@ def small():
     system = ExportedSystem(config, model, Head('emotion', NAMES), 1.3)
     program = trace(system, RATE)
     return system, program, to_onnx(program, SAID)
-
-
-def check(function, system):
-    """The same numbers alone, padded, one clip or many, a sample or a second."""
-    found = clips()
-    eager = torch_function(system)
-    wanted = eager(*padded_batch(found))
-    assert np.isfinite(wanted).all() and np.ptp(wanted, axis=0).max() > 1e-4
-    np.testing.assert_allclose(function(*padded_batch(found)), wanted, rtol=0, atol=1e-5)
-    alone = np.concatenate([function(*padded_batch([clip])) for clip in found])
-    np.testing.assert_allclose(alone, wanted, rtol=0, atol=1e-5)
-    one = padded_batch([found[0][:1]])
-    np.testing.assert_allclose(function(*one), eager(*one), rtol=0, atol=1e-5)
 
 
 def test_onnx_says_what_eager_says(small):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ser.errors import SerError
-from ser.exporting.parity import compare, padded_batch
+from ser.exporting.parity import compare, compare_alone, padded_batch
 
 CLIPS = [np.full(length, length, dtype=np.int16) for length in (500, 3, 40, 7, 900, 11, 12)]
 
@@ -48,6 +48,18 @@ def test_equal_ways_pass_and_the_order_of_clips_is_kept():
 def test_what_differs_is_refused(exported, what):
     with pytest.raises(SerError, match=f'the exported model differs {what}'):
         compare(exported, say, TRAINED, CLIPS)
+
+
+def test_what_keeps_the_trained_engine_is_compared_with_it_clip_by_clip():
+    def one(waveforms, lengths):
+        assert len(waveforms) == 1
+        return say(waveforms, lengths)
+
+    found = compare_alone(one, TRAINED, CLIPS)
+    assert found['changed_decisions'] == 0 and found['exported_against_trained']['max'] < 1e-6
+    assert 'exported_against_eager' not in found and found['latency_ms']['median'] > 0
+    with pytest.raises(SerError, match='the exported model differs from the run by 0.0002, over 0.0001: nothing was'):
+        compare_alone(off(2e-4), TRAINED, CLIPS)
 
 
 def test_changed_decisions_are_counted_with_their_margins():

@@ -45,7 +45,8 @@ def _tested(run, config, names):
     except SerError:
         return []
     keys = {member.key for member in members if member.part == 'test'}
-    return [Named(row.key, span=Span(index.shards[row.shard].path, row.offset, row.size, row.suffix, row.audio_sha256))
+    return [Named(row.key, span=Span(index.shards[row.shard].local_path(), row.offset, row.size, row.suffix,
+                                     row.audio_sha256))
             for row in index.rows if row.key in keys]
 
 

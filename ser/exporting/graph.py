@@ -1,7 +1,9 @@
 """A module as a graph: traced by torch.export, written as a .pt2 archive or as ONNX, in memory."""
 
+import contextlib
 import io
 import json
+import logging
 import warnings
 
 import torch
@@ -80,15 +82,30 @@ def _translated(program, output):
     """The onnx.ModelProto of a program; sizes are worked out as far as they are known."""
     from onnxscript.optimizer import fold_constants, remove_unused_nodes
 
-    # Not `optimize`: it takes adding 1e-8 for adding nothing, and silence would become 0 / 0.
-    exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
-                                 optimize=False, input_names=list(INPUTS), output_names=[output])
-    fold_constants(exported.model)
-    remove_unused_nodes(exported.model)
+    with _quiet('onnxscript', 'onnx_ir', 'torch.onnx'):
+        # Not `optimize`: it takes adding 1e-8 for adding nothing, and silence would become 0 / 0.
+        exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+                                     optimize=False, input_names=list(INPUTS), output_names=[output])
+        fold_constants(exported.model)
+        remove_unused_nodes(exported.model)
     # Traces of this program's own source, half of a small file.
     for node in exported.model.graph.all_nodes():
         node.metadata_props.clear()
     return exported.model_proto
+
+
+@contextlib.contextmanager
+def _quiet(*libraries):
+    """Only errors from the loggers of these libraries, whose warnings are of their own inside."""
+    loggers = [logging.getLogger(name) for name in libraries]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _name_dimensions(graph):

@@ -56,22 +56,43 @@ def compare(exported, eager, trained, clips, scale=1.0):
              'exported_against_eager': _apart(alone, reference, scale),
              'silence_and_one_sample_against_eager': _apart(exported(*edges), eager(*edges), scale),
              'alone_against_padded_batch': _apart(alone, padded, scale),
-             'exported_against_trained': _apart(alone, trained, scale)}
+             **_against_trained(alone, trained, scale), 'latency_ms': _latency(seconds, clips)}
+    return _checked(found, {'exported_against_eager': 'from the run in eager mode',
+                            'silence_and_one_sample_against_eager': 'from the run in eager mode on silence',
+                            'alone_against_padded_batch': 'between a clip alone and in a padded batch'})
+
+
+def compare_alone(exported, trained, clips, scale=1.0):
+    """As compare, of what keeps the trained engine and takes one clip at a time: what differs from it is refused."""
+    alone, seconds = _one_by_one(exported, clips)
+    found = {'clips': len(clips), 'most_allowed': MOST_DIFFERENCE, **_against_trained(alone, trained, scale),
+             'latency_ms': _latency(seconds, clips)}
+    return _checked(found, {'exported_against_trained': 'from the run'})
+
+
+def _against_trained(alone, trained, scale):
+    found = {'exported_against_trained': _apart(alone, trained, scale)}
     if np.ndim(scale) == 0:
         changed = np.flatnonzero(alone.argmax(1) != trained.argmax(1))
         found['changed_decisions'] = len(changed)
         found['margins_of_changed'] = [float(np.diff(np.sort(trained[row])[-2:])[0]) for row in changed]
+    return found
+
+
+def _latency(seconds, clips):
     clock, processor = 1e3 * np.array(seconds).T
-    found['latency_ms'] = {'median': float(np.median(clock)), 'slowest': float(clock.max()),
-                           'processor_median': float(np.median(processor)), 'cores': 1,
-                           'median_clip_samples': int(np.median([len(clip) for clip in clips]))}
-    for key, what in (('exported_against_eager', 'from the run in eager mode'),
-                      ('silence_and_one_sample_against_eager', 'from the run in eager mode on silence'),
-                      ('alone_against_padded_batch', 'between a clip alone and in a padded batch')):
+    return {'median': float(np.median(clock)), 'slowest': float(clock.max()),
+            'processor_median': float(np.median(processor)), 'cores': 1,
+            'median_clip_samples': int(np.median([len(clip) for clip in clips]))}
+
+
+def _checked(found, wanted):
+    """`found`, or a SerError where one of the differences wanted (key -> words) is too large."""
+    for key, what in wanted.items():
         # Written so that NaN does not pass.
         if not found[key]['max'] <= MOST_DIFFERENCE:
             raise SerError(f"the exported model differs {what} by {found[key]['max']:.2g}, over {MOST_DIFFERENCE:g}: "
-                           'nothing was written. Another version of torch or onnxruntime may do better')
+                           'nothing was written. Another version of torch, onnxruntime or transformers may do better')
     return found
 
 

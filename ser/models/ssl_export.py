@@ -10,14 +10,14 @@ from ser.models.encoder_loading import classifier_class, quietly, transformers
 from ser.models.lora import merged_state
 
 
-def export_transformers(config, names, model, out):
+def export_transformers(config, names, model, out, finish=None):
     """Write config.json, model.safetensors and preprocessor_config.json into the folder `out`, whole or not at all.
 
-    config, names, model: of a run (training.rebuild.load_run). Returns lines on what its user must know: what happens
-    to audio before the model, and what was left out. Raises SerError for systems that transformers has no class for,
-    and for a folder that exists.
+    config, names, model: of a run (training.rebuild.load_run). finish: called with the folder before it gets its name;
+    what it raises leaves nothing. Returns lines on what its user must know: what happens to audio before the model, and
+    what was left out. Raises SerError for systems that transformers has no class for, and for a folder that exists.
     """
-    _check(config, out)
+    check_transformers(config, out)
     library, network, out = transformers(), model.network, Path(out)
     partial = out.with_name(f'.{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
@@ -26,6 +26,8 @@ def export_transformers(config, names, model, out):
         with quietly():
             _classifier(library, config, names, network).save_pretrained(partial)
             _extractor(library, config, network.encoder).save_pretrained(partial)
+        if finish is not None:
+            finish(partial)
         os.replace(partial, out)
     except OSError as error:
         raise SerError(f'{out}: cannot be written: {error.strerror or error}') from error
@@ -34,7 +36,8 @@ def export_transformers(config, names, model, out):
     return _notes(config, network)
 
 
-def _check(config, out):
+def check_transformers(config, out):
+    """Raise SerError for a run that transformers has no class for, and for a folder that exists."""
     model = config.model
     if model.kind != 'ssl':
         raise SerError(f"model.kind {model.kind} cannot be exported to transformers, which has no such class; only "
