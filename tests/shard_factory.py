@@ -70,6 +70,13 @@ def sample(key, seed=0, suffix='flac', rate=16000, seconds=0.4, **fields):
     return [(f'{key}.{suffix}', audio), (f'{key}.json', json.dumps(metadata(audio, samples, rate, **fields)).encode())]
 
 
+def spoiled(members, audio=b'no audio'):
+    """A sample's two members with other bytes for audio, which the JSON knows: decoding alone finds them out."""
+    (name, _), (facts, text) = members
+    said = json.loads(text) | {'sha256': hashlib.sha256(audio).hexdigest()}
+    return [(name, audio), (facts, json.dumps(said).encode())]
+
+
 def read_with_webdataset(paths):
     """Key -> sample as plain webdataset reads it, in its order; the files it leaves open are swept up quietly."""
     with warnings.catch_warnings():

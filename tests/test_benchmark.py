@@ -85,6 +85,7 @@ def test_a_stage_that_fails_leaves_the_others(tmp_path, capsys):
     assert mel['ms_per_clip'] > 0 and f"cqt (ser): {cqt['error']}" in out and 'half the sample rate' in cqt['error']
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_one_stage_leaves_the_others(monkeypatch, capsys):
     from ser.features.cqt import FoldedCqt
 
@@ -155,6 +156,7 @@ def test_a_mistyped_name_loads_nothing_heavy():
     assert done.stdout.rstrip() == '[]'
 
 
+@pytest.mark.slow
 def test_the_tool_runs_from_anywhere(tmp_path):
     done = subprocess.run([sys.executable, str(ROOT / 'tools' / 'benchmark.py'), *TINY, '--stages', 'mel'],
                           cwd=tmp_path, capture_output=True, text=True, timeout=120,

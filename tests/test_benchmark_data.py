@@ -140,6 +140,7 @@ def test_an_empty_cache_is_for_a_while(monkeypatch, value):
     assert os.environ.get('XDG_CACHE_HOME') == value and not os.path.exists(folder)
 
 
+@pytest.mark.slow
 def test_damage_stops_its_own_stage_alone(tmp_path):
     write_tar(tmp_path / 'x.tar', sample('a') + sample('b') + broken('c'))
     rows = rows_of(options_of((str(tmp_path),), ['index', 'read', 'decode', 'read_decode'], workers=0, batches=(3,)))
@@ -148,6 +149,7 @@ def test_damage_stops_its_own_stage_alone(tmp_path):
     assert 'cannot be decoded as flac' in errors['decode'] and 'x.tar: c.flac cannot' in errors['read_decode']
 
 
+@pytest.mark.slow
 def test_fewer_clips_than_a_batch(tmp_path):
     write_tar(tmp_path / 'x.tar', sample('a') + sample('b'))
     rows = rows_of(options_of((str(tmp_path),), ['read', 'batch', 'read_decode'], workers=0, batches=(4,),

@@ -80,6 +80,7 @@ class Pool(ThreadPoolExecutor):
         super().__init__(1, initializer=prepare, initargs=given)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_process_is_raised(monkeypatch):
     # Here, where the shape is found, the stage works; in the processes it does not exist.
     monkeypatch.setattr(LibrosaPath, '__call__', lambda self, stage, clip: np.zeros(1, np.float32))

@@ -19,6 +19,7 @@ def hold(megabytes):
     return float(np.ones(megabytes * MB // 8).sum())
 
 
+@pytest.mark.slow
 def test_the_peak_beyond_what_was_held():
     held = np.ones(50 * MB)
     assert extra_peak_mb(lambda: hold(100), CPU) == pytest.approx(100, abs=15)

@@ -59,6 +59,7 @@ def test_a_model_of_sequences_has_all_stages_but_those_of_images():
     assert without_weights(crnn_config()) == crnn_config()
 
 
+@pytest.mark.slow
 def test_the_network_of_sequences_is_measured_as_any_other():
     forward, step, cached = measure_all(tiny_options(['model_forward', 'train_step'], ['cached'],
                                                      config=crnn_config('features.mel.trainable=true')), quiet)

@@ -125,6 +125,7 @@ def test_an_axis_ends_where_it_would_take_too_long_or_fails(monkeypatch):
     assert measured('seconds', tiny_options([])) == [{'value': 0.3, 'stage': 'front_end', 'error': 'out of memory'}]
 
 
+@pytest.mark.slow
 def test_workers(monkeypatch, tmp_path):
     make_shards(tmp_path, 24, 0.1, 16000)
     options = tiny_options([], shards=(str(tmp_path),))

@@ -60,6 +60,7 @@ def test_a_quick_call_is_repeated_inside_a_timing(monkeypatch):
     assert len(calls) == warm_up + 4 * (1 + 7) + 1
 
 
+@pytest.mark.slow
 def test_groups_differ_by_stage_batch_and_length_and_rows_keep_the_order():
     cases = [Case(stage, 'ser', batch, seconds, lambda stack: lambda: Took(1.0))
              for stage, batch, seconds in (('mel', 1, 1.0), ('cqt', 1, 1.0), ('mel', 2, 1.0), ('mel', 1, 2.0))]

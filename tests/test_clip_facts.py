@@ -9,7 +9,7 @@ from ser.evaluation.predictions import Predictions
 from ser.reports import clip_facts
 from ser.reports.clip_facts import level_db
 from ser.reports.contents import Contents
-from tests.shard_factory import make_shards, sample, tone, write_tar
+from tests.shard_factory import make_shards, sample, spoiled, tone, write_tar
 
 
 def contents(tmp_path, keys):
@@ -36,8 +36,7 @@ def test_levels_are_rms_below_full_scale():
 
 
 def test_clips_that_are_not_there_or_cannot_be_decoded(tmp_path, monkeypatch):
-    audio, facts = sample('good')
-    write_tar(tmp_path / 'x.tar', [audio, facts, ('bad.flac', b'fLaC' + bytes(90)), ('bad.json', facts[1])])
+    write_tar(tmp_path / 'x.tar', [*sample('good'), *spoiled(sample('bad'), b'fLaC' + bytes(90))])
     shards = [str(tmp_path / 'x.tar')]
     found = clip_facts.clip_facts(contents(tmp_path, ['good', 'bad', 'gone']), shards)
     assert found.found == 2 and list(found.level_db) == ['good']

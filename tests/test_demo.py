@@ -66,6 +66,7 @@ def svm_ua(table, labels, speakers):
     return balanced_accuracy_score(labels, cross_val_predict(model, table, labels, groups=speakers, cv=GroupKFold(5)))
 
 
+@pytest.mark.slow
 def test_mean_pitch_and_energy_alone_do_not_solve_it(measured):
     table, labels, speakers = measured
     assert 0.35 < svm_ua(table[:, :2], labels, speakers) < 0.65

@@ -64,6 +64,7 @@ def test_refusals_are_one_line(run, tmp_path, capsys):
     assert 'predictions.csv: no such file' in refusal([str(run)], capsys)
 
 
+@pytest.mark.slow
 def test_as_a_process_without_torch(run):
     code = (f'import sys\nfrom ser.evaluate import main\nassert main([{str(run)!r}]) == 0\n'
             'assert "torch" not in sys.modules')

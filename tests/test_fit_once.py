@@ -102,6 +102,7 @@ def test_an_unfinished_run_is_fitted_again_to_the_same_whatever_the_workers(run,
         assert (out / name).read_bytes() == (run / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_folds_of_the_majority_are_chance(shards, tmp_path):
     out = tmp_path / 'folds'
     folds = 'protocol={kind: speaker-kfold, folds: 2}'

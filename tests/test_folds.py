@@ -44,6 +44,7 @@ def test_a_fold_that_fails_loses_none_of_the_others(shards, tmp_path, monkeypatc
     assert len(trained) == 1 and json.loads((out / 'test_metrics.json').read_text())['missing_folds'] == []
 
 
+@pytest.mark.slow
 def test_one_finished_fold_alone_is_not_pooled(shards, tmp_path, monkeypatch, capfd):
     failing = {f'fold {fold}': SerError(f'reason {fold}') for fold in (1, 2, 4)}
     monkeypatch.setattr(series, '_train', pretender(failing=failing))

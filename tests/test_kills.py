@@ -126,7 +126,8 @@ def test_a_storm_of_kills_until_the_job_is_done(driver, shards, request, tmp_pat
                        seconds=draw.uniform(0.1, 0.6) * seconds)
         if codes == [0] * ranks:
             break
-        assert all(code < 0 for code in codes), (codes, driver.log.read_text()[-3000:])
+        # One rank may be done when the other is killed.
+        assert set(codes) <= {0, -signal.SIGKILL}, (codes, driver.log.read_text()[-3000:])
         kills += 1
         assert kills < 300
     print(f'{kills} kills of the whole job on {ranks} ranks')

@@ -135,6 +135,7 @@ def test_torchrun_is_refused(tmp_path, capfd, monkeypatch):
     assert 'ser matrix runs in one process' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_rows_of_several_corpora_are_scored_on_their_own_test_clips_of_each(tmp_path):
     shards, out = two_corpora(tmp_path), tmp_path / 'out'
     assert matrix(out, shards, '--combinations', 2) == 0
@@ -147,6 +148,7 @@ def test_rows_of_several_corpora_are_scored_on_their_own_test_clips_of_each(tmp_
         assert cells['one+two', name]['protocol'].endswith(f'of its test part, the clips of {name}')
 
 
+@pytest.mark.slow
 def test_a_label_that_one_set_alone_has_is_its_class_for_models_of_the_others(tmp_path):
     one = make_corpus(tmp_path / 'one', 'one', BOTH, n_speakers=5)
     two = make_corpus(tmp_path / 'two', 'two', ('neutral', 'happy', 'wut'), n_speakers=5, first_tone=500)
@@ -164,6 +166,7 @@ def test_a_corpus_under_two_names_is_noticed(tmp_path, capfd):
     assert '- LEAK: ' in card and '(a → b, b → a)' in card and '(!)' in card
 
 
+@pytest.mark.slow
 def test_killed_after_a_row_and_carried_on(tmp_path, capfd):
     shards, out = two_corpora(tmp_path), tmp_path / 'out'
     command = [sys.executable, '-m', 'ser.matrix', '--shards', *shards, '--out', str(out), '--set', *ONCE]

@@ -73,6 +73,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_keeps_the_batch(s
     assert not list(out.rglob('*.partial')) and not (out / 'test_metrics.json').exists()
 
 
+@pytest.mark.slow
 def test_what_stopped_goes_on_with_skip_and_left_out_steps_change_nothing(shards, tmp_path, monkeypatch, capfd):
     out, order = tmp_path / 'run', {'nan': [2, 3, 6]}
     assert train(monkeypatch, shards, out, order, 'training.checkpoint_steps=1')[0] == 2

@@ -243,6 +243,7 @@ def test_a_bar_where_a_terminal_shows_nothing_else(files, tiny_run, monkeypatch,
     assert ('| 0/2 [' in sys.stderr.getvalue()) != flows
 
 
+@pytest.mark.slow
 def test_as_a_process_a_table_on_a_terminal(files, tiny_run):  # noqa: F811
     terminal, end = pty.openpty()
     command = [sys.executable, '-m', 'ser.predict', 'good.wav', 'empty.wav', '--model', str(tiny_run.path)]

@@ -71,20 +71,20 @@ def rows(path):
 
 def stop_after_a_step(monkeypatch):
     """From now on, training is asked to stop by a signal once its first step is done and saved."""
-    plain = Trainer.step
+    plain = Trainer.launch
 
-    def step(self, fetched, stop=None):
+    def launch(self, fetched, stop=None):
         stopped = plain(self, fetched, stop)
         if self.progress.global_step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return stopped
 
-    monkeypatch.setattr(Trainer, 'step', step)
+    monkeypatch.setattr(Trainer, 'launch', launch)
 
 
 @pytest.mark.parametrize('preset', [
     # Of images and of experts, smaller models do all this in test_train and test_moe.
-    pytest.param(preset, marks=[pytest.mark.slow] if preset in ('maxmvit-tiny', 'moe-tiny') else [])
+    pytest.param(preset, marks=[pytest.mark.slow] if preset in ('maxmvit-tiny', 'moe-tiny', 'majority') else [])
     for preset in PRESETS])
 def test_a_preset_trains_stops_resumes_evaluates_and_predicts(preset, shards, recordings, tmp_path, monkeypatch,
                                                               capfd):
@@ -105,7 +105,8 @@ def test_a_preset_trains_stops_resumes_evaluates_and_predicts(preset, shards, re
     answers = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert len(answers) == 3 and 'error' not in answers[0]
     for answer in answers:
-        if 'error' not in answer:
+        assert answer['silent'] is (answer['file'].endswith('silence.wav'))
+        if 'error' not in answer and not answer['silent']:
             assert list(answer['probabilities']) == list(EMOTIONS)
             assert sum(answer['probabilities'].values()) == pytest.approx(1, abs=1e-3)
 

@@ -57,6 +57,7 @@ def test_offline_is_one_line_with_the_remedy_and_builds_nothing(offline, monkeyp
     assert '\n' not in message
 
 
+@pytest.mark.slow
 def test_an_unreachable_host_in_the_environment_is_refused_quickly(tmp_path):
     code = ('import time\nfrom ser.config.model import MaxMVitConfig\nfrom ser.errors import SerError\n'
             'from ser.models.pretrained import check_pretrained\nstart = time.monotonic()\n'

@@ -39,6 +39,7 @@ def probed(shards, folder, ranks, *assignments):
     return json.loads(report.read_text())
 
 
+@pytest.mark.slow
 def test_global_batches_are_one_processes_and_weights_equal_on_both_ranks(shards, tmp_path):
     alone, = probed(shards, tmp_path / 'one', 1)
     first, second = probed(shards, tmp_path / 'two', 2)

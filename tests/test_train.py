@@ -98,6 +98,7 @@ def test_weights_do_not_depend_on_workers(run, shards, tmp_path):
         assert (tmp_path / 'run' / name).read_bytes() == (run / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights_on_the_same_split(run, shards, tmp_path):
     assert main(arguments(shards, tmp_path / 'run', 'run.seed=1', 'training.epochs=1')) == 0
     assert weights(tmp_path / 'run') != weights(run)
@@ -133,6 +134,7 @@ def test_killed_and_resumed_with_other_workers_gives_the_same_weights(run, shard
     assert [row['epoch'] for row in rows(out / 'metrics.csv')] == ['1', '2', '3']
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_prints_the_line_that_resumes(run, shards, tmp_path):
     out = tmp_path / 'run'
     code, output = kill_at_step(resumable(shards, out, 'data.workers=1'), out, 2, signal.SIGINT)
@@ -160,8 +162,9 @@ def test_ten_kills_at_random_steps_with_changing_workers_end_in_the_same_weights
     assert weights(out) == weights(tmp_path / 'whole')
 
 
-@pytest.mark.parametrize('lost', ['confusion_matrix.png', 'split.csv', 'data.json', 'predictions.csv', 'README.md',
-                                  'calibration.json', 'predictions-validation.csv'])
+@pytest.mark.parametrize('lost', ['split.csv', 'predictions.csv', 'calibration.json', *(
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ('confusion_matrix.png', 'data.json', 'README.md', 'predictions-validation.csv'))])
 def test_resuming_a_finished_run_completes_missing_files(run, lost, capfd):
     before, metrics = weights(run), (run / 'metrics.csv').read_bytes()
     scores = (run / 'test_metrics.json').read_bytes()
@@ -213,6 +216,7 @@ def test_resume_refuses_other_shards(run, tmp_path, capfd):
     assert 'another index digest' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_is_the_same_step(shards, tmp_path):
     plain = ['model.head.kind=mlp_ln', 'model.head.dropout=0', 'augment.mixup.alpha=0', 'training.epochs=1',
              'training.ema=null', 'training.optimizer={kind: adam, lr: 0.001}']
@@ -270,6 +274,7 @@ def test_parts_from_shards_of_their_own(tmp_path):
     assert metrics['speaker_disjoint'] is True and 'given' in metrics['protocol']
 
 
+@pytest.mark.slow
 def test_optimisers_per_part_plateau_focal_and_checkpointing_run_together(shards, tmp_path):
     assert main(arguments(
         shards, tmp_path / 'run', 'training.epochs=2', 'training.gradient_checkpointing=true',

@@ -109,6 +109,7 @@ def test_files_of_further_heads_that_say_nothing_are_refused(shards, tmp_path, c
     assert "auxiliary.json: 'gender' must be a list of at least two values" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_recordings_with_numbers_alone_from_their_table_to_a_run(tmp_path, capsys):
     lines = ['path,speaker,arousal,valence']
     for number in range(48):

@@ -9,7 +9,7 @@ import torch
 
 from ser.files import write_whole
 from ser.matrix import main
-from tests.shard_factory import sample, write_tar
+from tests.shard_factory import sample, spoiled, write_tar
 from tests.tiny import ASSIGNMENTS
 
 BOTH = ('neutral', 'happy', 'angry')
@@ -29,7 +29,7 @@ def make_corpus(folder, name, emotions, n_speakers=6, first_tone=0, spoil=None):
                 clip = sample(f'{name}-s{speaker:02d}-{emotion}-{take}', first_tone + len(members) // 2, corpus=name,
                               speaker=f's{speaker:02d}', emotion=emotion, raw_label=emotion,
                               gender='female' if speaker % 2 else 'male')
-                members += [(clip[0][0], b'no audio'), clip[1]] if len(members) // 2 == spoil else clip
+                members += spoiled(clip) if len(members) // 2 == spoil else clip
     write_tar(folder / f'{name}-00000.tar', members)
     return folder
 

@@ -141,7 +141,8 @@ class ShardCache:
     def _take_room(self, part, size):
         with self._locked('cache'):
             kept, held = self.leased(), []
-            for path in (*self.folder.glob('*.tar'), *self.folder.glob('*.part')):
+            # Parts first: one that gets its final name meanwhile is then seen, if not twice.
+            for path in (*self.folder.glob('*.part'), *self.folder.glob('*.tar')):
                 with contextlib.suppress(FileNotFoundError):
                     status = path.stat()
                     held.append((path.suffix == '.tar', status.st_mtime_ns, status.st_size, path))
