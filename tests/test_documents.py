@@ -27,7 +27,8 @@ MODULES = {'tools/build_shards.py': 'ser.build_shards', 'tools/benchmark.py': 's
 ELSEWHERE = {'ser push': 'test_inference_hub.py', 'ser export runs/hubert': 'test_ssl_export.py',
              'ser predict --microphone': 'test_live.py', 'torchrun --nnodes': 'test_nodes.py',
              'python -m ser.train --remote': 'test_remote_training.py',
-             'python tools/build_shards.py csv my_folder data/mine --engine': 'test_cluster.py', 'python tools/benchmark.py': 'test_benchmark_run.py'}
+             'python tools/build_shards.py csv my_folder data/mine --engine': 'test_cluster.py',
+             'python tools/benchmark.py': 'test_benchmark_run.py'}
 SMALL = ['--set', *ASSIGNMENTS, 'training.epochs=1']
 
 

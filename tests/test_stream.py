@@ -56,7 +56,7 @@ def ids_of(stream):
 
 @pytest.mark.parametrize('window', ['all', 2])
 @pytest.mark.parametrize('workers', [0, 1, 2, 3])
-@pytest.mark.parametrize('world', [1, 2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('world', [1, 2, *(pytest.param(world, marks=pytest.mark.slow) for world in (3, 4))])
 def test_coverage(shards, world, workers, window):
     index, plan, data = setup(*shards, window=window)
     ranks = [ids_of(TrainStream(index, plan, data, EMOTIONS, rank=rank, world=world, workers=workers))
