@@ -48,11 +48,12 @@ def main(argv=None):
     def body(args):
         _check(args)
         log_to_terminal(quiet=int(os.environ.get('RANK', 0)) > 0)
-        if 'TORCHELASTIC_RUN_ID' in os.environ:
+        launched = 'TORCHELASTIC_RUN_ID' in os.environ
+        if launched:
             end_with_parent('error: torchrun has ended: this rank ends too\n')
         # torch and friends take seconds to import: --help and a mistyped option need none of them.
         from ser.config.load import load_config
-        from ser.training.run import new_run_path, restarted
+        from ser.training.run import new_run_path
 
         options = _options(args)
         if args.resume is not None:
@@ -65,7 +66,8 @@ def main(argv=None):
             from ser.corpora.config_corpus import refuse_without_shards
 
             refuse_without_shards(name)
-        if not restarted():
+        # Whether torchrun has restarted ranks, they find out together.
+        if not launched:
             new_run_path(config.run, args.out)
         from ser.training.session import new_session
 

@@ -35,6 +35,7 @@ class Stand:
         self.limits = {'max_bytes': 8 << 20, 'max_seconds': 600.0}
         self.best = 'angry'
         self.confidence = 0.62
+        self.silent = False
         self.attention = True
         self.views = ('cqt', 'mel')
         self.token = None
@@ -127,10 +128,14 @@ def shares(classes, best, confidence):
 
 def prediction(stand, name, samples, rate):
     """What POST /predict answers."""
+    how = {'silent': stand.silent, 'calibrated': stand.calibrated, 'threshold': stand.threshold}
+    if stand.silent:
+        return {'file': name, 'seconds': len(samples) / rate, 'emotion': 'silence', 'likeliest': None,
+                'confidence': None, **how, 'probabilities': {}}
     named = stand.threshold is None or stand.confidence >= stand.threshold
     return {'file': name, 'seconds': len(samples) / rate, 'emotion': stand.best if named else 'unknown',
-            'likeliest': stand.best, 'confidence': stand.confidence, 'calibrated': stand.calibrated,
-            'threshold': stand.threshold, 'probabilities': shares(stand.classes, stand.best, stand.confidence)}
+            'likeliest': stand.best, 'confidence': stand.confidence, **how,
+            'probabilities': shares(stand.classes, stand.best, stand.confidence)}
 
 
 def timeline(stand, name, samples, rate, window=3.0, hop=1.0):

@@ -11,6 +11,7 @@ import soxr
 from ser.corpora.utterance import Skip, Utterance
 from ser.inference.recordings import BadRecording, read_recording
 from ser.shards.audio_encode import BadAudio, decode, encode, encode_audio, prepare
+from tests.hostile_files import flac_bomb
 
 RATE = 16000
 
@@ -130,6 +131,12 @@ def test_a_flac_that_is_cut_or_claims_far_too_much_is_refused_without_allocating
     assert encode(utterance(path), 'flac', 'keep').reason == 'longer than 3600 s'
 
 
+def test_a_small_file_that_would_grow_out_of_all_proportion_is_not_decoded(tmp_path):
+    (tmp_path / 'a.flac').write_bytes(flac_bomb())
+    found = encode(utterance(tmp_path / 'a.flac'), 'flac', 'keep')
+    assert found.reason == 'header claims too much' and re.match(r'would grow \d+ times', found.detail)
+
+
 def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(BadAudio, match='cannot be read.*No such file or directory'):
         decode(tmp_path / 'none.wav')
@@ -139,7 +146,7 @@ def test_a_missing_file_is_reported(tmp_path):
 
 @pytest.mark.parametrize(('suffix', 'subtype'), [
     ('wav', 'PCM_16'), ('wav', 'PCM_24'), ('aiff', 'PCM_16'), ('au', 'PCM_16'), ('w64', 'PCM_16'), ('rf64', 'PCM_16'),
-    ('sph', 'PCM_16'), ('mp3', 'MPEG_LAYER_III'), ('wav', 'MS_ADPCM')])
+    ('sph', 'PCM_16'), ('voc', 'PCM_16'), ('mp3', 'MPEG_LAYER_III'), ('wav', 'MS_ADPCM')])
 def test_a_cut_recording_is_refused_here_and_where_single_files_are_read(tmp_path, suffix, subtype):
     path, container = tmp_path / f'a.{suffix}', {'sph': 'NIST'}.get(suffix, suffix.upper())
     soundfile.write(path, noise(16000), RATE, subtype, format=container)

@@ -3,11 +3,12 @@
 import sys
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
-from ser.serving.batcher import Batcher, Stopped
+from ser.serving.batcher import Batcher, Stopped, _Job
 from ser.serving.counters import Metrics
 from tests.served import StandIn
 
@@ -191,6 +192,22 @@ def test_a_model_that_does_not_end_keeps_nobody_waiting(model, make):
             future.result(0)
     model.gate.set()
     assert batcher.close(5) and not batcher.dead
+
+
+def test_a_call_that_closing_has_failed_is_left_alone(model, make, monkeypatch):
+    batcher, broken = make(max_batch=1), []
+    monkeypatch.setattr(threading, 'excepthook', broken.append)
+    model.gate.clear()
+    with batcher._changed:
+        # Both at once, so that the call belongs to the batch at hand.
+        batcher._jobs.append(_Job(clips(1)))
+        batcher._calls.append((called := Future(), lambda: 1))
+        batcher._changed.notify_all()
+    assert model.entered.acquire(timeout=5) and not batcher.close(0.05)
+    with pytest.raises(Stopped, match='stopping'):
+        called.result(0)
+    model.gate.set()
+    assert batcher.close(5) and not broken
 
 
 def test_what_nobody_waits_for_does_not_pile_up_behind_a_stuck_model(model, make):

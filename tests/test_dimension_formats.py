@@ -29,3 +29,8 @@ def test_the_table_lists_bad_files_last():
     lines = list(FORMATS['table'](RESULTS[::-1], NAMES))
     assert lines[0].split() == ['file', *NAMES] and lines[2].split() == ['a.wav', '1.25', '-0.50']
     assert lines[3:] == ['c.wav: silence', 'b.wav: empty file'] == list(FORMATS['table'](RESULTS[:0:-1], NAMES))
+
+
+def test_a_dimension_called_as_a_column_is():
+    row = next(csv.DictReader(FORMATS['csv'](RESULTS, ('error', 'valence'))))
+    assert (row['error'], row['p(error)'], row['p(valence)']) == ('', '1.25', '-0.5')

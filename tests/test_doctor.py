@@ -129,16 +129,26 @@ def test_labels_are_read_as_training_reads_them(tmp_path, capsys):
     assert examined(capsys, path, '--set', 'data.label=json.mood')[0] == 0
 
 
-def test_records_that_cannot_be_used_are_noted(shards, capsys):
+def test_records_that_cannot_be_used_are_noted(corpus, shards, capsys):
     (shards / 'index.jsonl').write_text('{"key": "a"}\n')
     code, out = examined(capsys, shards)
     assert code == 0 and 'index.jsonl: line 1 is damaged. Nothing is compared with it' in out
+    line = lines_of(corpus)[0] | {'key': 'a\x1b[2Jb'}
+    (shards / 'index.jsonl').write_text(json.dumps(line) + '\n')
+    code, out = examined(capsys, shards)
+    assert code == 0 and 'index.jsonl: line 1 is damaged' in out and '\x1b' not in out
     (shards / 'csv-00001.tar').unlink()
     code, out = examined(capsys, shards)
     assert code == 0 and '1 of the 2 shards in shards.json are not there (csv-00001.tar)' in out
     (shards / 'shards.json').write_text('{')
     code, out = examined(capsys, shards)
     assert code == 0 and 'shards.json: damaged' in out
+
+
+def test_only_local_tars_are_read(capsys):
+    assert main(['s3://bucket/set/', '--set', 'data.remote=true']) == 2
+    said = capsys.readouterr().err
+    assert 'is not a local path' in said and 'copy the shards' in said and 'data.remote' not in said
 
 
 def test_long_lists_are_cut_in_print_and_whole_in_json(tmp_path, capsys):

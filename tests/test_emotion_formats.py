@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,11 @@ def test_windows_as_csv():
     first, second = csv.DictReader([f'{line}\n' for line in as_windows_csv(made())])
     assert (first['start'], first['end'], first['emotion'], first['happy']) == ('0.000000', '3.000000', 'happy', '0.75')
     assert (second['emotion'], second['confidence'], second['happy']) == ('silence', '', '')
+
+
+def test_windows_of_a_class_called_as_a_column_is():
+    first, _ = csv.DictReader([f'{line}\n' for line in as_windows_csv(replace(made(), names=('end', 'happy')))])
+    assert (first['end'], first['p(end)'], first['p(happy)']) == ('3.000000', '0.75', '0.25')
 
 
 def test_audacity_labels_are_three_fields_between_tabs():

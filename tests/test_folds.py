@@ -41,6 +41,7 @@ def test_a_fold_that_fails_loses_none_of_the_others(shards, tmp_path, monkeypatc
     trained = []
     monkeypatch.setattr(series, '_train', pretender(trained=trained))
     assert main(arguments(shards, out)) == 0
+    assert capfd.readouterr().err.splitlines()[-2:] == [f'next: ser report {out}', f'      ser compare {out} OTHER']
     assert len(trained) == 1 and json.loads((out / 'test_metrics.json').read_text())['missing_folds'] == []
 
 

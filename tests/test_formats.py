@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ser.inference.formats import FORMATS
+from ser.inference.formats import FIXED_COLUMNS, FORMATS, columns_of
 from ser.inference.predictor import Result
 
 NAMES = ('neutral', 'key, or "file"')
@@ -85,3 +85,12 @@ def test_of_equals_the_first_comes_first():
     even = [Result('a.wav', np.array([0.2, 0.4, 0.4]))]
     line = json.loads(next(FORMATS['jsonl'](even, ('a', 'b', 'c'), 3)))
     assert (line['likeliest'], list(line['probabilities'])) == ('b', ['b', 'c', 'a'])
+
+
+def test_a_class_called_as_a_column_is_has_a_column_of_its_own():
+    names = ('silent', 'p(error)')
+    said = [Result('a.wav', np.array([0.75, 0.25]))]
+    row, = csv.DictReader(FORMATS['csv'](said, names))
+    assert (row['silent'], row['p(silent)'], row['p(p(error))']) == ('false', '0.75', '0.25')
+    assert columns_of(('sad', 'angry'), FIXED_COLUMNS) == ['sad', 'angry']
+    assert 'p(' not in next(FORMATS['csv'](said, names, 1))

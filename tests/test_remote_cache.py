@@ -112,6 +112,24 @@ def test_what_a_run_needs_stays_and_what_a_dead_one_needed_goes(site, tmp_path, 
     assert not list((tmp_path / 'cache').glob('*.part'))
 
 
+def test_a_lease_is_nobodys_to_remove_before_it_is_locked(tmp_path, monkeypatch):
+    cache, seen = ShardCache(tmp_path / 'cache', SIZE), []
+
+    def locked_late(file, how, flock=remote_cache.fcntl.flock):
+        if 'leases' in str(getattr(file, 'name', '')) and not how & remote_cache.fcntl.LOCK_NB:
+            looking = threading.Thread(target=lambda: seen.append(cache.reserved('another')))
+            looking.start()
+            looking.join(0.2)
+            stack.append(looking)
+        flock(file, how)
+
+    stack = []
+    monkeypatch.setattr(remote_cache, 'fcntl', SimpleNamespace(**{**vars(remote_cache.fcntl), 'flock': locked_late}))
+    with cache.lease('run', 7):
+        stack[0].join()
+        assert cache.reserved('another') == 7
+
+
 def test_a_reader_waits_for_room(site, tmp_path):
     cache, shards = ShardCache(tmp_path / 'cache', 2 * SIZE), [shard(site, number) for number in range(3)]
     with cache.lease('run', 2 * SIZE) as hold:

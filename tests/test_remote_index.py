@@ -58,10 +58,17 @@ def test_parts_have_shards_of_their_own(site, tmp_path):
     assert {row.part for row in index.rows} == {'train', 'valid'}
 
 
+def renamed(line, key):
+    line['key'], line['audio']['name'], line['json']['name'] = key, f'{key}.flac', f'{key}.json'
+
+
 @pytest.mark.parametrize('change', [
     lambda line: line.pop('key'), lambda line: line.update(shard='other.tar'),
     lambda line: line['audio'].update(offset=513), lambda line: line['audio'].update(size=1 << 40),
-    lambda line: line['audio'].update(name='x.flac'), lambda line: line['json'].update(offset=0),
+    lambda line: line['audio'].update(name='x.flac'), lambda line: line['audio'].update(name=7),
+    lambda line: line['audio'].update(name=line['key'] + 'flac'), lambda line: renamed(line, 'a\x1b[2Jb'),
+    lambda line: renamed(line, '/tmp/a'), lambda line: renamed(line, 'a//b'), lambda line: renamed(line, '\ud800'),
+    lambda line: line['json'].update(offset=0),
     lambda line: line.update(sha256='0'), lambda line: line.update(metadata=[]), lambda line: line.update(key=7)])
 def test_a_line_that_the_builder_never_wrote_is_refused(site, tmp_path, change):
     store, address = site

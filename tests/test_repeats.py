@@ -142,6 +142,8 @@ def test_seeds_are_trained_on_one_split_and_stay(shards, tmp_path, capfd):
     out, threads = tmp_path / 'seeds', torch.get_num_threads()
     assert main(arguments(shards, out, 'run.seed=5')) == 0
     runs = [out / 'seed-5', out / 'seed-6']
+    # What may come next is said of all of them.
+    assert [line for line in capfd.readouterr().err.splitlines() if 'next: ' in line] == [f'next: ser report {out}']
     assert len({sha256_of(run / 'best.safetensors') for run in runs}) == 2
     assert len({sha256_of(run / 'split.csv') for run in runs}) == 1
     first = json.loads((out / 'test_metrics.json').read_text())
@@ -169,6 +171,7 @@ def test_every_fold_of_every_seed(shards, tmp_path, monkeypatch, capfd):
     mean = next(line for line in said if line.startswith('mean over 2 seeds, test (8 unseen speakers, 64 clips): UA '))
     low, high = metrics['ua_interval']
     assert f"UA {100 * metrics['seed_ua']['mean']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in mean
+    assert said[-2:] == [f'next: ser report {out}', f'      ser compare {out} OTHER']
     spread_line = next(line for line in said if line.startswith('UA per seed: '))
     assert f"standard deviation {100 * metrics['seed_ua']['sd']:.1f}, " in spread_line
     assert len(json.loads((out / 'seed-1' / 'test_metrics.json').read_text())['folds']) == 3

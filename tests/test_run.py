@@ -76,6 +76,14 @@ def test_rows_after_the_resumed_epoch_are_dropped(tmp_path):
         assert run.read_metrics() == []
 
 
+def test_rows_of_an_earlier_version_stay_and_gain_the_new_columns(tmp_path):
+    with RunDirectory(tmp_path / 'run') as run:
+        run.write_metrics([{'epoch': 1, 'best': 1}])
+        run.write_metrics([*run.read_metrics(), {'epoch': 2, 'nonfinite_steps': 3, 'best': 0}])
+        assert run.read_metrics() == [{'epoch': '1', 'best': '1', 'nonfinite_steps': ''},
+                                      {'epoch': '2', 'best': '0', 'nonfinite_steps': '3'}]
+
+
 @pytest.mark.parametrize('labels', ['{', '["one"]', '[1, 2]'])
 def test_a_folder_that_is_no_run_is_refused(tmp_path, labels):
     with pytest.raises(SerError, match='not a run directory'):

@@ -10,7 +10,8 @@ from ser.shards.sample_bytes import SampleBytes, sample_bytes
 
 FRAMES = 1001
 KINDS = [('WAV', 'PCM_16', 2), ('WAV', 'PCM_24', 3), ('WAV', 'ULAW', 1), ('WAVEX', 'PCM_16', 2), ('RF64', 'PCM_16', 2),
-         ('AIFF', 'PCM_16', 2), ('AIFF', 'ALAW', 1), ('AU', 'FLOAT', 4), ('W64', 'DOUBLE', 8), ('NIST', 'PCM_16', 2)]
+         ('AIFF', 'PCM_16', 2), ('AIFF', 'ALAW', 1), ('AU', 'FLOAT', 4), ('W64', 'DOUBLE', 8), ('NIST', 'PCM_16', 2),
+         ('VOC', 'PCM_16', 2)]
 
 
 def made(container, subtype, channels=2, endian=None):
@@ -49,6 +50,14 @@ def test_big_endian_wav_and_chunks_around_the_samples():
     b'.snd' + bytes(4) + b'\xff' * 4 + bytes(40), b'RIFF\xff\xff\xff\xffWAVEdata\xff\xff\xff\xff' + bytes(40)])
 def test_of_what_does_not_say_nothing_is_known(data):
     assert of(data) is None
+
+
+@pytest.mark.parametrize('claimed', [1 << 62, (1 << 64) - 1])
+def test_a_chunk_that_claims_more_than_any_file_has_is_the_last(claimed, tmp_path):
+    data = b'riff' + bytes(36) + b'junk' + bytes(12) + claimed.to_bytes(8, 'little') + b'data' + bytes(60)
+    (tmp_path / 'a.w64').write_bytes(data)
+    with open(tmp_path / 'a.w64', 'rb') as file:
+        assert sample_bytes(file, len(data)) is of(data) is None
 
 
 def test_a_file_of_empty_chunks_ends():

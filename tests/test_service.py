@@ -15,7 +15,7 @@ from ser.inference.recordings import Named
 from ser.serving.app import build_app
 from ser.serving.limits import Limits
 from ser.serving.service import QueuedPredictor, Service
-from tests.served import StandIn, ask, asked, form
+from tests.served import StandIn, ask, asked, form, wav_of_floats
 from tests.tiny_run import tiny_run  # noqa: F401
 
 
@@ -62,6 +62,12 @@ def test_an_explanation_and_a_timeline(real, tiny_run):  # noqa: F811
     assert later['start'] == 0.2 and later['seconds'] < found['seconds']
     beyond = ask(app, 'POST', '/explain', files=form(data), params={'start': 99})
     assert beyond.status_code == 422 and 'start is 99 s; clip.wav ends at 0.' in beyond.json()['error']
+    # Of a pause that is longer than the model hears at once it would explain nothing.
+    quiet = wav_of_floats(np.concatenate([np.full(8000, 0.5, np.float32), np.zeros(16000, np.float32)]))
+    assert ask(app, 'POST', '/explain', files=form(quiet)).status_code == 200
+    silent = ask(app, 'POST', '/explain', files=form(quiet), params={'start': 0.75})
+    assert silent.status_code == 422 and silent.json()['error'] == (
+        'nothing is to be heard in clip.wav from 0.75 s to 1.25 s: the model is not asked about silence')
     # The model still answers as before.
     assert ask(app, 'POST', '/predict', files=form(data)).status_code == 200
     timeline = ask(app, 'POST', '/timeline', files=form(data), params={'window': 0.3, 'hop': 0.1}).json()

@@ -202,7 +202,7 @@ def test_a_server_that_stays_busy_is_a_failure_that_can_be_tried_again(page, ser
 def test_refusals_are_told_in_words(page, server):
     cases = [
         (413, 'clip.wav is longer than 600 s', 'Too large or too long', 'clip.wav is longer than 600 s.'),
-        (422, '', 'The request was not understood', 'Reload the page: it may be older than the server.'),
+        (422, '', 'The request cannot be answered', 'Reload the page: it may be older than the server.'),
         (429, '', 'The server is busy', 'It answers others first. Try again in 1 min.'),
         (500, 'the server has made a mistake', 'The server could not answer (500)', 'the server has made a mistake.'),
         (504, 'this took longer than 60 s', 'It took too long', 'this took longer than 60 s.')]
@@ -486,6 +486,22 @@ def downloaded(page, selector):
         page.click(selector)
     with open(waiting.value.path(), newline='') as file:
         return waiting.value.suggested_filename, file.read()
+
+
+def test_silence_is_shown_and_saved_without_numbers_and_explained_no_further(page, server):
+    server.silent, server.classes = True, ['silence', 'error']
+    send(page, upload('quiet.wav', speech(7)))
+    page.wait_for_selector('.answer-words')
+    assert page.text_content('.answer-emotion') == 'silence' and page.text_content('.answer-confidence') == ''
+    assert page.text_content('.answer-words').startswith('Nothing is to be heard in this recording')
+    assert page.text_content('.item-state') == 'silence' and page.is_hidden('.bars')
+    assert page.locator('section.part:visible').count() == 0 and [path for path, _, _ in server.uploads] == ['/predict']
+    server.silent, server.best = False, 'silence'
+    send(page, upload('spoken.wav', speech(2)))
+    page.wait_for_selector('.answer-confidence:has-text("62")')
+    row, spoken = csv.DictReader(io.StringIO(downloaded(page, 'text=All as CSV')[1]))
+    assert (row['emotion'], row['silent'], row['error'], row['p(silence)']) == ('silence', 'true', '', '')
+    assert (spoken['emotion'], spoken['silent'], float(spoken['p(silence)'])) == ('silence', 'false', 0.62)
 
 
 @pytest.mark.slow

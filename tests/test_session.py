@@ -8,7 +8,9 @@ from ser.config.schema import Config
 from ser.errors import SerError
 from ser.models.fitted import FittedNetwork
 from ser.training.distributed import World
-from ser.training.session import _for_people, _next_lines, _size, with_world
+from ser.training.run import open_run
+from ser.training.session import _for_people, _launcher, _next_lines, _run_of, _size, with_world
+from tests.tiny_run import tiny_run  # noqa: F401
 
 CONFIG = Config(run={'device': 'cpu'})
 
@@ -57,3 +59,19 @@ def test_a_model_is_described_by_what_is_trained_of_it():
 def test_the_last_lines_are_commands_to_try():
     assert _next_lines(Path('runs/my run')) == (
         "next: ser report 'runs/my run'", "      ser predict FILE.wav --model 'runs/my run'")
+
+
+def test_a_stopped_run_is_continued_by_as_many_ranks_on_as_many_machines(monkeypatch):
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
+    assert [_launcher(World(0, size)) for size in (1, 2, 4)] == [
+        'python', 'torchrun --nproc-per-node 2', 'torchrun --nnodes 2 --nproc-per-node 2']
+
+
+def test_a_run_is_carried_on_only_where_ranks_were_restarted(tiny_run):  # noqa: F811
+    config, _ = open_run(tiny_run.path)
+    assert _run_of(config, tiny_run.path, True) == (tiny_run.path, True)
+    with pytest.raises(SerError, match='already holds a run. Continue it with --resume'):
+        _run_of(config, tiny_run.path, False)
+    with pytest.raises(SerError, match=r'training.epochs is .* and cannot change to 99'):
+        _run_of(config.model_copy(update={'training': config.training.model_copy(update={'epochs': 99})}),
+                tiny_run.path, True)

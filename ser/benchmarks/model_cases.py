@@ -129,7 +129,13 @@ def _from_shards(options, batch, implementation):
         stack.callback(held.clear)
         if implementation == 'cached':
             given = [fetched(options, batch, trainer, cached=True)]
-            return lambda: [trainer.step(given) for _ in range(steps)]
+
+            def train():
+                for _ in range(steps):
+                    trainer.launch(given)
+                trainer.settle()
+
+            return train
 
         warm_up(trainer.job, options.device)
 
@@ -163,7 +169,8 @@ def _read_and_train(trainer, steps):
         for _ in range(steps):
             given = next(batches)
             waited += given.waited
-            trainer.step([given])
+            trainer.launch([given])
+        trainer.settle()
         finish(trainer.device)
         took = time.perf_counter() - started
     return took, waited / took

@@ -38,7 +38,8 @@ def _measure(config, world, device):
             world.gather(None)
             started = time.perf_counter()
             for _ in range(STEPS):
-                trainer.step([next(batches)])
+                trainer.launch([next(batches)])
+            trainer.settle()
             finish(device)
             took = max(world.gather(time.perf_counter() - started))
     clips = STEPS * config.training.batch_size

@@ -4,7 +4,9 @@ import json
 
 from ser.evaluation.tables import text_table
 from ser.inference.emotion_segments import SILENCE
-from ser.inference.formats import csv_line, shown
+from ser.inference.formats import columns_of, csv_line, shown
+
+_COLUMNS = ('file', 'silent', 'error')
 
 
 def as_jsonl(results, names):
@@ -20,7 +22,7 @@ def as_csv(results, names):
 
     What does not apply is empty.
     """
-    yield csv_line(['file', 'silent', 'error', *names])
+    yield csv_line([*_COLUMNS, *columns_of(names, _COLUMNS)])
     for result in results:
         numbers = [''] * len(names) if result.values is None else [repr(value) for value in result.values.tolist()]
         silent = '' if result.error else str(result.silent).lower()

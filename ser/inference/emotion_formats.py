@@ -3,7 +3,9 @@
 import json
 
 from ser.evaluation.tables import percent, text_table
-from ser.inference.formats import csv_line, shown
+from ser.inference.formats import columns_of, csv_line, shown
+
+_COLUMNS = ('file', 'start', 'end', 'emotion', 'confidence')
 
 
 def as_json(timeline):
@@ -13,7 +15,7 @@ def as_json(timeline):
 
 def as_csv(timeline):
     """A header, then a line per segment: file, start and end in seconds, emotion, confidence (empty for silence)."""
-    yield csv_line(['file', 'start', 'end', 'emotion', 'confidence'])
+    yield csv_line(_COLUMNS)
     for segment in timeline.segments:
         yield csv_line([timeline.file, f'{segment.start:.6f}', f'{segment.end:.6f}', segment.emotion,
                         _number(segment.confidence)])
@@ -21,7 +23,7 @@ def as_csv(timeline):
 
 def as_windows_csv(timeline):
     """A header, then a line per window, as `as_csv` and a column of probability per class (empty for silence)."""
-    yield csv_line(['file', 'start', 'end', 'emotion', 'confidence', *timeline.names])
+    yield csv_line([*_COLUMNS, *columns_of(timeline.names, _COLUMNS)])
     for window in timeline.windows():
         shares = [_number(window['probabilities'].get(name)) for name in timeline.names]
         yield csv_line([timeline.file, f'{window["start"]:.6f}', f'{window["end"]:.6f}', window['emotion'],

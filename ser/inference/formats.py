@@ -35,12 +35,13 @@ def as_jsonl(results, names, top=None):
 
 def as_csv(results, names, top=None):
     """A header, then a line per result as it comes: file, emotion, likeliest, confidence, silent ('true' or 'false'),
-    error, a column per class. What does not apply is empty.
+    error, a column per class (`columns_of`). What does not apply is empty.
 
     With `top` the likeliest alone, in pairs of columns: top1, p1, top2, p2, ...
     """
     top = top and min(top, len(names))
-    columns = [cell for rank in range(1, top + 1) for cell in (f'top{rank}', f'p{rank}')] if top else names
+    columns = [cell for rank in range(1, top + 1) for cell in (f'top{rank}', f'p{rank}')] if top else \
+        columns_of(names, FIXED_COLUMNS)
     yield csv_line([*FIXED_COLUMNS, *columns])
     for result in results:
         if result.error:
@@ -94,6 +95,12 @@ def _ranked(result, names):
 
 def _answer(result, likeliest):
     return result.emotion or likeliest
+
+
+def columns_of(names, fixed):
+    """Headings of a column for each class (or dimension): its name, or p(NAME) of all where one is called as a `fixed`
+    column is."""
+    return list(names) if set(fixed).isdisjoint(names) else [f'p({name})' for name in names]
 
 
 def csv_line(cells):

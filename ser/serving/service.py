@@ -201,6 +201,9 @@ class Service:
                 raise Refusal(422, f'start is {start:g} s; {upload.name} ends at {len(samples) / rate:.2f} s')
             clip = samples[first:].copy()
             del samples
+            if is_silent(clip, rate):
+                raise Refusal(422, f'nothing is to be heard in {upload.name} from {first / rate:g} s to '
+                                   f'{(first + len(clip)) / rate:.2f} s: the model is not asked about silence')
             found = await asyncio.wrap_future(self.batcher.call(lambda: self._explain(clip)))
             front_end = self._explainer[0].front_end
             return await self._in_thread(_drawn, found, front_end, first / rate)

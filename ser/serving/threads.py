@@ -56,8 +56,9 @@ class Threads:
 
 
 def answer(future, function, arguments=()):
-    """Let a Future have what function(*arguments) returns or raises; one that was cancelled is left alone."""
-    if not future.set_running_or_notify_cancel():
+    """Let a Future have what function(*arguments) returns or raises; one that was cancelled or has failed is left
+    alone."""
+    if future.done() or not future.set_running_or_notify_cancel():
         return
     try:
         value = function(*arguments)

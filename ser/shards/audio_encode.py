@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from ser.corpora.utterance import Skip
-from ser.shards.header_claims import MAX_CHANNELS, RATES_HZ, fewest_frames
+from ser.shards.header_claims import MAX_CHANNELS, RATES_HZ, fault_of, fewest_frames
 from ser.shards.sample_bytes import sample_bytes
 
 FORMATS = {'flac': ('FLAC', 'PCM_16'), 'wav': ('WAV', 'PCM_16'), 'ogg': ('OGG', 'VORBIS')}
@@ -103,9 +103,10 @@ def decode(source):
     """(float64 (n,) mono in [-1, 1], rate in Hz) of an audio file: a Path or a BytesIO. Raises BadAudio."""
     try:
         with _opened(source) as raw:
-            held = _samples_held(raw)
+            size = raw.seek(0, io.SEEK_END)
+            held = _samples_held(raw, size)
             with soundfile.SoundFile(raw) as file:
-                _check_header(file)
+                _check_header(file, size)
                 _check_whole(held, file)
                 blocks = list(_blocks(file))
                 rate, claimed, fewest = file.samplerate, file.frames, fewest_frames(file)
@@ -137,9 +138,8 @@ def _opened(source):
     return open(number, 'rb')
 
 
-def _samples_held(raw):
+def _samples_held(raw, size):
     """SampleBytes or None, see `sample_bytes`. Raises BadAudio for an empty file."""
-    size = raw.seek(0, io.SEEK_END)
     if not size:
         raise BadAudio('empty file', '')
     held = sample_bytes(raw, size)
@@ -155,7 +155,7 @@ def _check_whole(held, file):
                        f'{held.there} of {held.claimed} bytes')
 
 
-def _check_header(file):
+def _check_header(file, size):
     low, high = RATES_HZ
     if not low <= file.samplerate <= high:
         raise BadAudio('absurd sample rate', f'{file.samplerate} Hz')
@@ -163,6 +163,8 @@ def _check_header(file):
         raise BadAudio('too many channels', str(file.channels))
     if file.frames > MAX_SECONDS * file.samplerate:
         raise BadAudio(f'longer than {MAX_SECONDS} s', f'{file.frames / file.samplerate:.0f} s by its header')
+    if fault := fault_of(file, size):
+        raise BadAudio('header claims too much', fault)
 
 
 def _blocks(file):

@@ -171,7 +171,9 @@ def build_hint(folder):
 
 def _refuse_remote(pattern, option):
     if '::' in pattern or '://' in pattern or _SCHEME.match(pattern):
-        allow = 'allow addresses with --set data.remote=true, or ' if is_remote(pattern) else ''
+        # Of commands that read local tars alone the option is an argument without dashes.
+        may = is_remote(pattern) and option.startswith('--')
+        allow = 'allow addresses with --set data.remote=true, or ' if may else ''
         raise SerError(f'{option}: {pattern!r} is not a local path. URLs, pipe: and :: are refused; '
                        f'{allow}copy the shards to a local or mounted folder and name that')
 

@@ -176,7 +176,13 @@ class ShardCache:
         """
         (self.folder / 'leases').mkdir(parents=True, exist_ok=True)
         path = self.folder / 'leases' / f'{os.getpid()}-{uuid.uuid4().hex}'
-        with open(path, 'w+') as file:
+        with contextlib.ExitStack() as stack:
+            with self._locked('cache'):
+                # Where nobody looks meanwhile: until it is locked it is like a dead run's, which is removed.
+                file = stack.enter_context(open(path, 'w+'))
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+
             def hold(names):
                 with self._locked('cache'):
                     file.seek(0)
@@ -184,8 +190,6 @@ class ShardCache:
                     file.write(json.dumps({'group': group, 'reserve': reserve, 'shards': sorted(names)}))
                     file.flush()
 
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
             hold(())
             try:
                 yield hold

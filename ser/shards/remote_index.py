@@ -15,9 +15,10 @@ from ser.shards.remote import Remote, facts_of
 from ser.shards.remote_cache import cache_of
 from ser.shards.remote_manifest import is_count, is_sha256, read_manifest
 from ser.shards.shard_scan import AUDIO, MAX_AUDIO_BYTES, RawSample, ShardScan, parse_json, scan_shard
-from ser.shards.tarscan import BLOCK
+from ser.shards.tarscan import BLOCK, name_fault
 
 MAX_LINE_BYTES = 1 << 21
+_AUDIO = tuple(f'.{suffix}' for suffix in AUDIO)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class _Sets:
                     previous = samples[name][-1] if samples[name] else None
                     if previous and sample.offset < previous.offset + previous.size:
                         raise ValueError('spans that overlap')
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise SerError(f'{folder / INDEX}: line {lines}: not what the builder writes ({error}). Build the '
                                    'shards again') from None
                 samples[name].append(sample)
@@ -128,12 +129,18 @@ def _checked(remote, scan, listed):
 
 
 def _sample(line, tars):
-    """(shard name, RawSample) of a line of the index. Raises ValueError, KeyError or TypeError for anything else."""
+    """(shard name, RawSample) of a line of the index.
+
+    Raises ValueError, KeyError, TypeError or AttributeError for anything else.
+    """
     key, shard, audio, text = line['key'], line['shard'], line['audio'], line['json']
     suffix = audio['name'].removeprefix(key)
+    # As strict as a scan: what nobody can be called cannot be written to a file or shown on a terminal either.
+    if fault := name_fault(audio['name'].encode().decode()):
+        raise ValueError(f"a name that {fault.partition('.')[0]}")
     if shard not in tars:
         raise ValueError(f'a shard that {MANIFEST} does not list')
-    if not key or suffix.removeprefix('.') not in AUDIO or text['name'] != f'{key}.json' or '.' in key:
+    if not key or suffix not in _AUDIO or text['name'] != f'{key}.json' or '.' in key:
         raise ValueError('names of members')
     for span in (audio, text):
         if not (is_count(span['offset']) and is_count(span['size']) and span['offset'] % BLOCK == 0

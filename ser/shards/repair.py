@@ -7,20 +7,18 @@ OUT/
   skipped.csv      what is lost: key, shard, offset, member, reason, detail
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections import Counter
 from pathlib import Path
 
 from ser.errors import SerError
-from ser.files import natural
+from ser.files import csv_text, natural
 from ser.labels import ordered
 from ser.shards.publish import INDEX, MANIFEST, PARTIAL, SKIPPED, staging, write_file
 from ser.shards.reader import SpanReader
 from ser.shards.tar import TarWriter
-from ser.shards.write import FORMAT_VERSION
+from ser.shards.write import FORMAT_VERSION, json_bytes
 
 FACTS = ('corpus', 'title', 'licence', 'language', 'homepage')
 COLUMNS = ('key', 'shard', 'offset', 'member', 'reason', 'detail')
@@ -57,11 +55,11 @@ def repair(examinations, out):
                 if examination.samples:
                     path = folder / names[examination.path]
                     shards.append(_write_shard(path, examination, lines))
-            write_file(folder / INDEX, b''.join(_json(line) + b'\n' for line in lines))
+            write_file(folder / INDEX, b''.join(json_bytes(line) + b'\n' for line in lines))
             lost = [fault for examination in damaged for fault in examination.lost]
             if lost:
                 write_file(folder / SKIPPED, _table(lost))
-            write_file(folder / MANIFEST, _json(_manifest(damaged, shards), indent=1) + b'\n')
+            write_file(folder / MANIFEST, json_bytes(_manifest(damaged, shards), indent=1) + b'\n')
     except OSError as error:
         raise SerError(f"cannot write to '{out}': {error.strerror or error}") from error
     return tuple(shard['name'] for shard in shards)
@@ -126,13 +124,5 @@ def _facts(damaged):
 
 
 def _table(lost):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(COLUMNS)
-    for fault in lost:
-        writer.writerow('' if getattr(fault, name) is None else getattr(fault, name) for name in COLUMNS)
-    return text.getvalue().encode('utf-8', 'backslashreplace')
-
-
-def _json(value, indent=None):
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode('utf-8', 'backslashreplace')
+    rows = [['' if getattr(fault, name) is None else getattr(fault, name) for name in COLUMNS] for fault in lost]
+    return csv_text([COLUMNS, *rows]).encode('utf-8', 'backslashreplace')

@@ -1,6 +1,7 @@
 """How many bytes of samples a file's header claims: where fewer are there, libsndfile reads those and is silent.
 
-WAV (RIFF, RIFX, RF64, BW64), AIFF and AIFC, Sun AU, Sony Wave64 and NIST SPHERE; other formats check themselves.
+WAV (RIFF, RIFX, RF64, BW64), AIFF and AIFC, Sun AU, Sony Wave64, Creative Voice and NIST SPHERE; other formats check
+themselves.
 """
 
 import re
@@ -17,6 +18,8 @@ _NIST_BYTES = 1 << 16
 _W64_HEADER_BYTES = 24
 # Of SSND, before its samples: an offset and a block size, both of no use.
 _SSND_HEADER_BYTES = 8
+# Of a Voice file's block of samples, before them: rate, bits, channels, codec and four bytes of nothing.
+_VOICE_HEADER_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ def sample_bytes(file, size):
         return _of(_chunks(file, 12, 'big'), b'SSND', size, _SSND_HEADER_BYTES)
     if start[:4] == b'riff':
         return _of(_chunks_of_wave64(file), b'data', size)
+    if start == b'Creative Voice F':
+        return _of(_blocks_of_voice(file), b'\x09', size, _VOICE_HEADER_BYTES)
     if start[:4] == b'.snd':
         return _known(int.from_bytes(start[8:12], 'big'), int.from_bytes(start[4:8], 'big'), size)
     return _nist(start + file.read(_NIST_BYTES), size) if start[:8] == b'NIST_1A\n' else None
@@ -61,6 +66,9 @@ def _of(chunks, wanted, size, before=0):
     for name, position, claimed in chunks:
         if name == wanted:
             return _known(claimed - before, position + before, size)
+        # Nothing follows what runs past the end, and there are lengths that no file can be moved on by.
+        if position + claimed > size:
+            return None
     return None
 
 
@@ -99,6 +107,21 @@ def _chunks_of_wave64(file):
             return
         yield header[:4], position + _W64_HEADER_BYTES, claimed - _W64_HEADER_BYTES
         position += -(-claimed // 8) * 8
+
+
+def _blocks_of_voice(file):
+    """As `_chunks`, named by one byte; three hold the length. Other blocks of samples libsndfile refuses by itself."""
+    file.seek(20)
+    position = int.from_bytes(file.read(2), 'little')
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        header = file.read(4)
+        # The block that ends the file has no length.
+        if len(header) < 4 or not header[0]:
+            return
+        claimed = int.from_bytes(header[1:], 'little')
+        yield header[:1], position + 4, claimed
+        position += 4 + claimed
 
 
 def _nist(start, size):

@@ -8,6 +8,7 @@ from ser.errors import SerError
 from ser.shards.index import listed_hashes
 from ser.shards.publish import INDEX, MANIFEST
 from ser.shards.shard_scan import MAX_JSON_BYTES, parse_json
+from ser.shards.tarscan import name_fault
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
@@ -65,7 +66,8 @@ def _lines(path):
                 value = parse_json(line)
                 key, shard, sha256, metadata = (value[name] for name in ('key', 'shard', 'sha256', 'metadata'))
                 good = isinstance(key, str) and isinstance(shard, str) and isinstance(metadata, dict)
-                if not good or not _SHA256.fullmatch(sha256):
+                # Keys are printed, and a terminal would obey what a hostile one says.
+                if not good or name_fault(key) or not _SHA256.fullmatch(sha256):
                     raise ValueError('no line of an index')
             except (ValueError, KeyError, TypeError):
                 raise ValueError(f'line {number} is damaged') from None

@@ -146,9 +146,10 @@ def _ambiguous(utterance, alike):
     return Skip(utterance.relative, 'same name but for the suffix', f'as {others}: rename or remove one', bad=True)
 
 
-def _json(value):
+def json_bytes(value, indent=None):
+    """A value as JSON in UTF-8, in the order it has."""
     # A file name that is not UTF-8 holds lone surrogates: backslashreplace makes them JSON escapes.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode('utf-8', 'backslashreplace')
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode('utf-8', 'backslashreplace')
 
 
 def sample_metadata(utterance, encoded):
@@ -177,7 +178,8 @@ class ShardSet:
             self._tar = TarWriter(self.folder / f'{self.corpus}-{len(self.shards):05d}.tar')
         metadata = sample_metadata(utterance, encoded)
         spans = {}
-        for part, name, data in (('audio', key + self.suffix, encoded.data), ('json', f'{key}.json', _json(metadata))):
+        for part, name, data in (('audio', key + self.suffix, encoded.data),
+                                 ('json', f'{key}.json', json_bytes(metadata))):
             offset, size = self._tar.add(name, data)
             spans[part] = {'name': name, 'offset': offset, 'size': size}
         self.lines.append({'key': key, 'shard': self._tar.path.name, **spans, 'sha256': encoded.sha256,
@@ -223,7 +225,7 @@ def _summary(corpus, out, shards, skips):
 
 def _write_index(folder, shards, summary, settings):
     facts = CORPORA[summary.corpus].facts
-    index = b''.join(_json(line) + b'\n' for line in shards.lines)
+    index = b''.join(json_bytes(line) + b'\n' for line in shards.lines)
     write_file(folder / INDEX, index)
     if summary.skips:
         rows = [('file', 'reason', 'detail'), *((skip.relative, skip.reason, skip.detail) for skip in summary.skips)]
@@ -237,5 +239,4 @@ def _write_index(folder, shards, summary, settings):
         'doubtful': summary.doubtful,
         'index': {'name': INDEX, 'size': len(index), 'sha256': hashlib.sha256(index).hexdigest()},
         'shards': shards.shards}
-    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=1)
-    write_file(folder / MANIFEST, f'{text}\n'.encode('utf-8', 'backslashreplace'))
+    write_file(folder / MANIFEST, json_bytes(manifest, indent=1) + b'\n')

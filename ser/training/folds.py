@@ -12,6 +12,7 @@ from ser.training.series import (
     failure_lines,
     finished,
     labelled,
+    pooled_lines,
     series_folder,
     split_lines,
     train_series,
@@ -83,8 +84,8 @@ def pool(items, failed, folder, place):
         raise SerError(f'{folder}: every fold failed; {lines[0].removeprefix("failed: ")}')
     if place.world.is_main:
         if len(runs) > 1:
-            lines = [*summary_lines(pool_folds(runs, folder, items[0].config.evaluation)),
-                     f'report: {folder / "README.md"}', *lines]
+            lines = [*summary_lines(pool_folds(runs, folder, items[0].config.evaluation)), *pooled_lines(folder),
+                     *lines]
         for line in lines:
             log.info(line)
     return SOME_FAILED if failed else 0

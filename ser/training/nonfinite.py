@@ -60,7 +60,8 @@ class Guard:
         kept = ''
         if self.world.is_main:
             kept = self._write(path, launched, {'loss': loss, 'gradient_norm': norm}, batches)
-        return (f'the loss is not finite at epoch {launched.epoch + 1}, step {launched.step + 1} (loss {loss:g}, '
+        what = 'gradient' if math.isfinite(loss) else 'loss'
+        return (f'the {what} is not finite at epoch {launched.epoch + 1}, step {launched.step + 1} (loss {loss:g}, '
                 f'gradient norm {norm:g}), and the step changed nothing. {_clips(batches)}. '
                 f'{self.world.from_main(kept)}')
 

@@ -13,6 +13,7 @@ from ser.training.series import (
     failure_lines,
     finished,
     labelled,
+    pooled_lines,
     series_folder,
     split_lines,
     train_series,
@@ -100,5 +101,5 @@ class _Seeds:
                 pool_folds([item.path for item in done[seed]], self.path(seed), self.config.evaluation)
         missing = [seed for seed in self.items if seed not in ready]
         metrics = pool_seeds([self.path(seed) for seed in ready], self.folder, self.config.evaluation, missing)
-        for line in [*seed_lines(metrics), f'report: {self.folder / "README.md"}', *failure_lines(failed)]:
+        for line in [*seed_lines(metrics), *pooled_lines(self.folder), *failure_lines(failed)]:
             log.info(line)

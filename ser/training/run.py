@@ -25,7 +25,7 @@ PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm'
 
 
 def restarted():
-    """Whether torchrun started this rank again after one failed (--max-restarts)."""
+    """Whether torchrun started this rank again after one of its own machine failed (--max-restarts)."""
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
 
 
@@ -138,9 +138,10 @@ class RunDirectory:
             return list(csv.DictReader(file))
 
     def write_metrics(self, rows):
-        """Replace metrics.csv; the columns are those of the rows, of which there is at least one."""
-        columns = list(rows[0])
-        write_rows(self.path / 'metrics.csv', [columns, *([row[name] for name in columns] for row in rows)])
+        """Replace metrics.csv; the columns are those of any of the rows, empty where a row has none."""
+        # The first rows of a run that is carried on may be of an earlier version.
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        write_rows(self.path / 'metrics.csv', [columns, *([row.get(name, '') for name in columns] for row in rows)])
 
     def truncate_metrics(self, epochs):
         """Drop rows of epochs that a resumed run will do again."""

@@ -3,6 +3,7 @@
 import gc
 import logging
 import re
+import shlex
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,12 @@ def _train(item, place):
 def failure_lines(failed):
     """A line for each run that failed, with its reason."""
     return [f'failed: {label}: {reason}' for label, reason in failed.items()]
+
+
+def pooled_lines(folder):
+    """Where the joint scores of a series are, and commands to try on them."""
+    place = shlex.quote(str(folder))
+    return [f'report: {folder / "README.md"}', f'next: ser report {place}', f'      ser compare {place} OTHER']
 
 
 def check_emotions(config, option):

@@ -88,10 +88,12 @@ def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
     Raises SerError.
     """
     def body(world, device, reason):
-        path, begun = world.on_main(lambda: _run_of(config, out))
+        # A machine whose ranks were well joins the others again, and is told of no restart.
+        again = any(world.gather(restarted()))
+        path, begun = world.on_main(lambda: _run_of(config, out, again))
         job = prepare(with_data(config, world), world, device)
         if begun:
-            return one_run(job, path, reason, resume=True)
+            return _single_run(job, path, reason, resume=True)
         shapes = probe(job)
         if dry_run:
             if world.is_main:
@@ -101,14 +103,17 @@ def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
         if job.split.folds:
             log.info('this run is fold %d of %d: --folds all trains each and pools them', job.split.fold,
                      job.split.folds)
-        return one_run(job, path, reason, offer_small=offer_small)
+        return _single_run(job, path, reason, offer_small=offer_small)
 
     return with_world(config, body)
 
 
-def _run_of(config, out):
-    """(path, whether it is a run that this one carries on). Raises SerError as `new_run_path` and `refuse_changes`."""
-    if not restarted() or out is None or not (Path(out) / 'config.yaml').is_file():
+def _run_of(config, out, again):
+    """(path, whether it is a run that this one carries on). again: whether torchrun has restarted ranks.
+
+    Raises SerError as `new_run_path` and `refuse_changes`.
+    """
+    if not again or out is None or not (Path(out) / 'config.yaml').is_file():
         return new_run_path(config.run, out), False
     refuse_changes(out, config)
     return Path(out), True
@@ -129,7 +134,7 @@ def resume_session(run, assignments, options):
                 _tell(evaluate_run(path, config.evaluation), path)
             return 0
         job = prepare(with_data(config, world), world, device)
-        return one_run(job, path, reason, resume=True)
+        return _single_run(job, path, reason, resume=True)
 
     return with_world(config, body)
 
@@ -158,6 +163,15 @@ def with_data(config, world):
     world.from_main(True)
     log.info('corpus: synthetic demo voices in %s, for trying the software only', DEMO_SHARDS)
     return config.model_copy(update={'data': data.model_copy(update={'shards': (str(DEMO_SHARDS),)})})
+
+
+def _single_run(job, path, reason, **options):
+    """`one_run` of a run that is no part of a series, and commands to try on it."""
+    code = one_run(job, path, reason, **options)
+    if code == 0 and job.world.is_main:
+        for line in _next_lines(path):
+            log.info(line)
+    return code
 
 
 def one_run(job, path, reason, resume=False, offer_small=False):
@@ -209,8 +223,8 @@ def _train_and_test(job, trainer):
         with StopRequest() as stop:
             trainer.fit(stop)
     except Interrupted as interrupted:
-        launcher = 'python' if job.world.size == 1 else f'torchrun --nproc-per-node {job.world.size}'
-        log.info('stopped and saved; continue with: %s -m ser.train --resume %s', launcher, shlex.quote(str(path)))
+        log.info('stopped and saved; continue with: %s -m ser.train --resume %s', _launcher(job.world),
+                 shlex.quote(str(path)))
         return 128 + interrupted.number
     finally:
         job.valid_stream.close()
@@ -218,9 +232,15 @@ def _train_and_test(job, trainer):
     if job.world.is_main:
         trainer.tracker.log_test(metrics, path / _picture_of(metrics))
         _tell(metrics, path)
-        for line in _next_lines(path):
-            log.info(line)
     return 0
+
+
+def _launcher(world):
+    if world.size == 1:
+        return 'python'
+    here = int(os.environ.get('LOCAL_WORLD_SIZE', world.size))
+    machines = f'--nnodes {world.size // here} ' if here < world.size else ''
+    return f'torchrun {machines}--nproc-per-node {here}'
 
 
 def _tell(metrics, path):

@@ -117,7 +117,7 @@ async function failureOf(response) {
     400: ['Not a recording that can be read', 'Is it really audio? WAV, FLAC, OGG and MP3 are understood.'],
     401: ['A token is needed', 'Nothing was sent on. Ask whoever started the server for its token and try again.'],
     413: ['Too large or too long', 'Cut the recording into shorter pieces.'],
-    422: ['The request was not understood', 'Reload the page: it may be older than the server.'],
+    422: ['The request cannot be answered', 'Reload the page: it may be older than the server.'],
     429: ['The server is busy', `It answers others first. Try again in ${duration(retryAfter ?? 1)}.`],
     503: ['The server answers nobody now', 'It is starting, ending or stuck. Try again in a while.'],
     504: ['It took too long', 'The server gave up on this recording. Try a shorter one, or again later.'],

@@ -13,7 +13,9 @@ const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 
 /** Rows of the chart: every class, then 'unknown' and 'silence' where a segment is called so. */
 export function rowsOf({ classes, segments }) {
-  return [...classes, ...[UNKNOWN, SILENCE].filter((name) => segments.some(({ emotion }) => emotion === name))];
+  const others = [UNKNOWN, SILENCE].filter((name) => segments.some(({ emotion }) => emotion === name));
+  // A class may be called so.
+  return [...new Set([...classes, ...others])];
 }
 
 /** Height of the chart of `rows` in CSS pixels. */

@@ -1,6 +1,6 @@
 /** The answer for one recording: what is named, how sure, all probabilities, playback, and the parts on demand. */
 
-import { colourOf, UNKNOWN } from './colours.js';
+import { colourOf } from './colours.js';
 import { byId, copyOf, make, percent } from './dom.js';
 import { explainPart } from './explain.js';
 import { saveCsv, saveJson, stem } from './save.js';
@@ -13,8 +13,7 @@ export function resultPanel(item, model) {
   const find = (name) => panel.querySelector(name);
   find('.answer-file').textContent = item.file.name;
   find('.answer-emotion').textContent = result.emotion;
-  const named = !result.silent && result.emotion !== UNKNOWN;
-  find('.answer-confidence').textContent = named ? percent(result.confidence) : '';
+  find('.answer-confidence').textContent = isNamed(result) ? percent(result.confidence) : '';
   find('.answer-words').textContent = words(result);
   find('.bars').hidden = result.silent;
   if (!result.silent) fillBars(find('.bars'), result, Object.keys(result.probabilities));
@@ -25,11 +24,20 @@ export function resultPanel(item, model) {
   });
   player.src = item.url;
   player.setAttribute('aria-label', `Listen to ${item.file.name}`);
-  timelinePart(find('.part-timeline'), item, player);
-  explainPart(find('.part-explain'), item, player);
+  // Of silence there is no more to say.
+  for (const each of panel.querySelectorAll('section.part')) each.hidden = result.silent;
+  if (!result.silent) {
+    timelinePart(find('.part-timeline'), item, player);
+    explainPart(find('.part-explain'), item, player);
+  }
   find('.save-json').onclick = () => saveJson(`${stem(item.file.name)}.json`, [item], model);
   find('.save-csv').onclick = () => saveCsv(`${stem(item.file.name)}.csv`, [item]);
   return panel;
+}
+
+/** Whether a class is named, which may be called 'unknown' or 'silence' as well. */
+function isNamed({ emotion, likeliest }) {
+  return emotion === likeliest;
 }
 
 function words(result) {
@@ -37,7 +45,7 @@ function words(result) {
   const meaning = result.calibrated
     ? 'Calibrated: on the validation recordings, answers with such a probability were right about that often.'
     : 'Not calibrated: trust the order of the classes more than the numbers.';
-  if (result.emotion !== UNKNOWN) return meaning;
+  if (isNamed(result)) return meaning;
   return `No class is named: the likeliest, ${result.likeliest}, has ${percent(result.confidence)}, and this model `
     + `names one from ${percent(result.threshold)} on. Below that it was wrong too often on the validation recordings.`;
 }

@@ -20,14 +20,16 @@ export function saveJson(name, items, model) {
     'application/json');
 }
 
-/** Download finished items as CSV: a row per file, a column per class. */
+const HEAD = ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'threshold', 'calibrated', 'error'];
+
+/** Download finished items as CSV: a row per file, a column per class: p(NAME) where one is called as a column is. */
 export function saveCsv(name, items) {
   const classes = [...new Set(items.flatMap((item) => Object.keys(item.result?.probabilities ?? {})))];
-  const head = ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'threshold', 'calibrated', 'error'];
+  const columns = classes.some((each) => HEAD.includes(each)) ? classes.map((each) => `p(${each})`) : classes;
   const rows = items.map(({ file, result, failure }) => [file.name, result?.seconds, result?.emotion, result?.likeliest,
     result?.confidence, result?.silent, result?.threshold, result?.calibrated, failure?.message,
     ...classes.map((each) => result?.probabilities[each])]);
-  save(name, csv([[...head, ...classes], ...rows]), 'text/csv');
+  save(name, csv([[...HEAD, ...columns], ...rows]), 'text/csv');
 }
 
 /** Download the segments of a timeline as CSV. */
