@@ -240,7 +240,7 @@ class Progress:
     def _line(self, done, total):
         if self.unit != 'B':
             return f'{done} of {total} clips'
-        from ser.corpora.fetch import size_text
+        from ser.files import size_text
 
         return f'{self.what}: {size_text(done)}{"" if total is None else f" of {size_text(total)}"}'
 

@@ -100,3 +100,11 @@ def verifies(path):
         return digest.read_text().split()[0] == sha256_of(path)
     except (OSError, IndexError, UnicodeDecodeError):
         return False
+
+
+def size_text(n):
+    """'208.5 MB' of 208500000 bytes; powers of ten, as hosts and disks count."""
+    for unit, scale in (('GB', 1e9), ('MB', 1e6), ('kB', 1e3)):
+        if n >= scale:
+            return f'{n / scale:.1f} {unit}'
+    return f'{n} bytes'

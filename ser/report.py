@@ -36,7 +36,7 @@ def main(argv=None):
 
 def _body(args):
     from ser.errors import SerError
-    from ser.reports.html import size_words
+    from ser.files import size_text
     from ser.reports.page import page_path, run_page, write_page
 
     if args.clips is not None and args.clips < 0:
@@ -51,7 +51,7 @@ def _body(args):
         robustness_sheet(args.run, args.shards, args.device, args.limit)
     text, missing = run_page(args.run, args.shards, args.clips, args.device)
     write_page(path, text)
-    print('\n'.join([f'{path}: written, {size_words(len(text.encode()))}', *missing]))
+    print('\n'.join([f'{path}: written, {size_text(len(text.encode()))}', *missing]))
 
 
 if __name__ == '__main__':

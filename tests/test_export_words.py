@@ -2,7 +2,7 @@
 
 import pytest
 
-from ser.exporting.words import lines_of, size_words
+from ser.exporting.words import lines_of
 
 FACTS = {'task': 'emotion', 'output': 'probabilities', 'calibrated': True, 'temperature': 1.25, 'sample_rate': 16000}
 FOUND = {'bytes': 1_630_000, 'clips': 2, 'clip_rate': 16000, 'source': "the run's test part",
@@ -43,7 +43,3 @@ def test_dimensions_and_folders_tell_what_was_compared():
     lines = list(lines_of('a', FACTS, found))
     assert lines[1].endswith('in deviations of the labels: against the trained engine 4.0e-04 (mean 5.0e-05)')
     assert len(lines) == 3
-
-
-def test_sizes():
-    assert [size_words(size) for size in (1_630_000, 31_000, 681_600_000)] == ['1.6 MB', '31.0 kB', '681.6 MB']

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ser.corpora import fetch as module
-from ser.corpora.fetch import TRIES, fetch, size_text
+from ser.corpora.fetch import TRIES, fetch
 from ser.errors import SerError
 from tests.file_server import serving
 
@@ -292,9 +292,3 @@ def test_a_disk_that_fills_up_keeps_what_came(web, tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_one_line(web, tmp_path):
     with pytest.raises(SerError, match=r"a\.bin\.part' cannot be written: No such file"):
         get(web, tmp_path / 'none')
-
-
-@pytest.mark.parametrize(('n', 'text'), [(999, '999 bytes'), (1000, '1.0 kB'), (208_468_073, '208.5 MB'),
-                                         (11_000_000_000, '11.0 GB')])
-def test_sizes_for_people(n, text):
-    assert size_text(n) == text

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from ser.errors import SerError
-from ser.files import natural, sha256_of, sync_folder, verifies, write_json, write_whole, write_with_digest
+from ser.files import natural, sha256_of, size_text, sync_folder, verifies, write_json, write_whole, write_with_digest
 
 
 def test_a_file_is_whole_and_leaves_no_temporary(tmp_path):
@@ -78,3 +78,9 @@ def test_a_folder_is_put_on_the_disk_and_one_that_is_missing_is_an_error(tmp_pat
     assert not before or set(os.listdir('/dev/fd')) == before
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / 'none')
+
+
+@pytest.mark.parametrize(('n', 'text'), [(999, '999 bytes'), (1000, '1.0 kB'), (208_468_073, '208.5 MB'),
+                                         (11_000_000_000, '11.0 GB')])
+def test_sizes_for_people(n, text):
+    assert size_text(n) == text

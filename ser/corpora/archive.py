@@ -10,8 +10,8 @@ import zipfile
 import zlib
 from pathlib import PurePosixPath
 
-from ser.corpora.fetch import size_text
 from ser.errors import SerError
+from ser.files import size_text
 
 SUFFIXES = ('.zip', '.tar.gz', '.tgz', '.tar', '.tar.bz2', '.tar.xz')
 MAX_MEMBERS = 300_000

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from ser.corpora import find_corpus
 from ser.corpora.archive import unpack, unpacked_folder
-from ser.corpora.fetch import fetch, size_text
+from ser.corpora.fetch import fetch
 from ser.corpora.lock import locked
 from ser.errors import SerError
-from ser.files import write_json
+from ser.files import size_text, write_json
 
 RECORD = 'downloads.json'
 

@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 
 from ser.errors import SerError
-from ser.files import sync_folder, write_json
+from ser.files import size_text, sync_folder, write_json
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30
@@ -22,14 +22,6 @@ ADVANCE_BYTES = 1 << 20
 LONGEST_WAIT_SECONDS = 60
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _KEPT = 'What has come is kept: the same command carries on'
-
-
-def size_text(n):
-    """'208.5 MB' of 208500000 bytes; powers of ten, as hosts and disks count."""
-    for unit, scale in (('GB', 1e9), ('MB', 1e6), ('kB', 1e3)):
-        if n >= scale:
-            return f'{n / scale:.1f} {unit}'
-    return f'{n} bytes'
 
 
 def fetch(url, path, *, size=None, verify=None, progress=None, sleep=time.sleep, timeout=TIMEOUT_SECONDS):

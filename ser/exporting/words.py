@@ -1,12 +1,13 @@
 """What people are told of an export."""
 
 from ser.evaluation.tables import counted
+from ser.files import size_text
 
 
 def lines_of(out, facts, found, left_out=()):
     """Yield lines on a file or folder `out`. facts: of facts_of. found: the content of its parity file. left_out: heads
     of the run that it does not have."""
-    yield f"{out}: written, {size_words(found['bytes'])}, {facts['sample_rate']} Hz, {_calibrated(facts)}"
+    yield f"{out}: written, {size_text(found['bytes'])}, {facts['sample_rate']} Hz, {_calibrated(facts)}"
     yield _parity(found)
     if found.get('changed_decisions'):
         yield (f"WARNING: {found['changed_decisions']} of {found['clips']} decisions differ from the trained engine's "
@@ -19,11 +20,6 @@ def lines_of(out, facts, found, left_out=()):
            f"{latency['processor_median']:.1f} ms of it the processor's")
     if left_out:
         yield f"note: heads left out: {', '.join(left_out)}"
-
-
-def size_words(size):
-    """A number of bytes in words: '1.6 MB'."""
-    return f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB'
 
 
 def _calibrated(facts):

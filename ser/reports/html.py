@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from html import escape
 
+from ser.files import size_text
+
 _VOID = {'meta', 'br', 'hr', 'img', 'col'}
 # Controls, halves of surrogate pairs, and marks that turn the direction of the text after them.
 _UNSHOWN = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]')
@@ -187,14 +189,9 @@ def document(title, head, sections, style, footer):
                 element('footer', paragraph(before, Markup(_SIZE), after))),
         lang='en')
     text = f'<!doctype html>\n{page}\n'
-    size = size_words(len(text.encode()))
+    size = size_text(len(text.encode()))
     return text.replace(_SIZE, size)
 
 
 # No escaped text holds it: its brackets would be entities.
 _SIZE = '<!--size-->'
-
-
-def size_words(count):
-    """'312 kB' or '4.1 MB' of a number of bytes."""
-    return f'{count / 1e6:.1f} MB' if count >= 1e6 else f'{max(1, round(count / 1e3))} kB'

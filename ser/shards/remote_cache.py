@@ -16,8 +16,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser.corpora.fetch import size_text
 from ser.errors import SerError
+from ser.files import size_text
 from ser.shards.index_cache import cache_folder
 from ser.shards.remote import Remote, download
 

@@ -7,8 +7,8 @@ spans. A shard that no such index describes is downloaded and scanned, where tha
 import logging
 from collections import defaultdict
 
-from ser.corpora.fetch import size_text
 from ser.errors import SerError
+from ser.files import size_text
 from ser.shards.index_cache import cached_under
 from ser.shards.publish import INDEX, MANIFEST
 from ser.shards.remote import Remote, facts_of

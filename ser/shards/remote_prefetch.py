@@ -14,8 +14,8 @@ import time
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 
-from ser.corpora.fetch import size_text
 from ser.errors import SerError
+from ser.files import size_text
 from ser.shards.parent import end_with_parent
 from ser.shards.remote_cache import GB
 
