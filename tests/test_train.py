@@ -144,24 +144,6 @@ def test_ctrl_c_saves_and_prints_the_line_that_resumes(run, shards, tmp_path):
     assert weights(out) == weights(run)
 
 
-@pytest.mark.slow
-def test_ten_kills_at_random_steps_with_changing_workers_end_in_the_same_weights(shards, tmp_path):
-    import random
-
-    more = ['training.epochs=12']
-    assert main(arguments(shards, tmp_path / 'whole', *more)) == 0
-    out, total = tmp_path / 'killed', 0
-    draw = random.Random(0)
-    command = resumable(shards, out, *more)
-    for kill in range(10):
-        code, _ = kill_at_step(command, out, draw.randint(1, 4), signal.SIGKILL)
-        total += code == -signal.SIGKILL
-        command = ['ser.train', '--resume', str(out), '--set', f'data.workers={kill % 4}']
-    assert total == 10
-    assert main(['--resume', str(out)]) == 0
-    assert weights(out) == weights(tmp_path / 'whole')
-
-
 @pytest.mark.parametrize('lost', ['split.csv', 'predictions.csv', 'calibration.json', *(
     pytest.param(name, marks=pytest.mark.slow)
     for name in ('confusion_matrix.png', 'data.json', 'README.md', 'predictions-validation.csv'))])

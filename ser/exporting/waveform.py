@@ -8,6 +8,10 @@ from ser.features.trim import HOPS_PER_WINDOW, LevelTrim, gathered
 from ser.features.waveform import Waveform, zero_beyond
 
 
+# Halved twice by a network, as many frames are still two.
+_FRAMES = 9
+
+
 class TraceableTrim(LevelTrim):
     """LevelTrim whose blocks are cut by padding to whole ones."""
 
@@ -30,12 +34,13 @@ class TraceableTrim(LevelTrim):
 class TraceableWaveform(Waveform):
     """Waveform for float samples and any length: trimmed, resampled, cut to length, levelled, padded.
 
-    Zeros follow every batch, so that the shortest clip has room for `min_samples` and two frames of anything (a graph
-    takes a dimension of 1 for a fixed one); they reach no result.
+    Zeros follow every batch, so that the shortest clip has room for `min_samples` and for frames that pooling leaves two
+    of (a graph takes a dimension of 1 for a fixed one); they reach no result.
     """
 
     def __init__(self, features, data_rate):
         super().__init__(features, data_rate)
+        self.room = max(2 * self.min_samples - 1, _FRAMES * max(features.mel.hop_length, features.cqt.hop_length))
         if self.trim is not None:
             self.trim = TraceableTrim(features.waveform.trim, data_rate)
 
@@ -51,7 +56,7 @@ class TraceableWaveform(Waveform):
             starts, lengths = (lengths - self.samples).clamp(min=0) // 2, lengths.clamp(max=self.samples)
             samples = gathered(samples, starts, lengths, self.samples)
         samples = self._levelled(samples, lengths)
-        return functional.pad(samples, (0, 2 * self.min_samples - 1)), lengths.clamp(min=self.min_samples)
+        return functional.pad(samples, (0, self.room)), lengths.clamp(min=self.min_samples)
 
     def _resample(self, samples, lengths):
         """torchaudio's convolution (transforms.Resample), whose output length is rounded in whole numbers."""
