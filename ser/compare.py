@@ -8,9 +8,10 @@ from ser.command import Parser, run_command
 EPILOG = """\
 A RUN may be a run directory, a folder of folds (--folds all) or of seeds (--seeds N), or what ser evaluate wrote
 elsewhere. The first is compared with each of the others. Runs that test the same clips under the same protocol are
-scored on the same resampled speakers and clips; others are shown each under its own protocol, and their difference is
-unpaired. A difference whose interval holds zero is not shown. --cost puts a table before it: what each system is, its
-parameters, multiplications for a clip, clips a second in training, UA and protocol."""
+scored on the same resampled speakers and clips; others that share test clips are shown each under its own protocol, and
+their difference is unpaired; a run that tests none of the first one's clips is refused. A difference whose interval
+holds zero is not shown. --cost puts a table before it: what each system is, its parameters, multiplications for a clip,
+clips a second in training, UA and protocol."""
 
 
 def parser():

@@ -11,7 +11,9 @@ read as training reads them (--set data.label=...), and a key may come once in a
 --repair OUT writes the good samples of damaged shards to new shards in OUT, with index.jsonl and shards.json, and what
 is lost to OUT/skipped.csv. Nothing else is touched; use OUT in place of the damaged shards.
 Exit code: 0 all good (with --repair: nothing lost), 2 something is damaged, lost, or refused."""
-_SHOWN_FAULTS = 20
+_SHOWN_FAULTS = 10
+# What follows from another fault, or harms nothing, is listed last.
+_LAST = ('not found', 'copy')
 
 
 def parser():
@@ -67,7 +69,8 @@ def _shown(examination):
         print(f'{examination.path}: {held}', flush=True)
         return examination
     print(f'{examination.path}: {held}, {counted(len(examination.faults), "fault")}')
-    for fault in examination.faults[:_SHOWN_FAULTS]:
+    faults = sorted(examination.faults, key=lambda fault: fault.reason in _LAST)
+    for fault in faults[:_SHOWN_FAULTS]:
         print(f'  {_line(fault)}')
     if len(examination.faults) > _SHOWN_FAULTS:
         print(f'  and {len(examination.faults) - _SHOWN_FAULTS} more (--json FILE lists all)')
@@ -134,8 +137,6 @@ def _repair(found, out):
     print(f'lost: something of {counted(keys, "sample")}' + (
         f', and whatever lay at {counted(places, "place")} that cannot be read' if places else '')
         + f'; {out}/skipped.csv lists it')
-    for fault in lost[:_SHOWN_FAULTS]:
-        print(f'  {fault.shard}: {_line(fault)}')
     return REFUSED
 
 

@@ -155,11 +155,24 @@ def test_long_lists_are_cut_in_print_and_whole_in_json(tmp_path, capsys):
     path = write_tar(tmp_path / 'x.tar', [(f'{n}.txt', b'x') for n in range(30)])
     code, out = examined(capsys, path, '--json', tmp_path / 'found.json')
     found = json.loads((tmp_path / 'found.json').read_text())
-    assert code == 2 and 'and 10 more (--json FILE lists all)' in out and 'no one audio member 30' in out
+    assert code == 2 and 'and 20 more (--json FILE lists all)' in out and 'no one audio member 30' in out
     assert found['good'] is False and len(found['shards'][0]['faults']) == 30
     assert found['shards'][0]['faults'][1] == {
         'reason': 'no one audio member', 'detail': "sample '1' has no audio member (it has 1.txt)", 'offset': 1536,
         'member': '1.txt', 'key': '1'}
+
+
+def test_copies_lose_nothing_and_other_recordings_of_a_key_do(tmp_path, capsys):
+    one, other = sample('a', 1), sample('a', 2)
+    path = write_tar(tmp_path / 'copies' / 'x.tar', one)
+    write_tar(tmp_path / 'copies' / 'y.tar', [*sample('b', 3), *one])
+    code, out = examined(capsys, path.parent, '--repair', tmp_path / 'one')
+    assert code == 0 and 'this is the same sample as the one in' in out and 'copy 1' in out and 'lost: nothing' in out
+    path = write_tar(tmp_path / 'others' / 'x.tar', one)
+    write_tar(tmp_path / 'others' / 'y.tar', [*sample('b', 3), *other])
+    code, out = examined(capsys, path.parent, '--repair', tmp_path / 'two')
+    assert code == 2 and 'this is another sample than the one in' in out and 'key again 1' in out
+    assert 'lost: something of 1 sample;' in out
 
 
 def test_repair_refuses_a_folder_that_holds_anything_and_makes_none_in_vain(shards, tmp_path, capsys):

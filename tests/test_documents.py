@@ -147,7 +147,10 @@ def test_every_command_of_the_readme_runs(workspace):
             # The demo itself; tests/test_demo_run.py trains it in full.
             extra = ['--set', 'training.epochs=1']
         else:
-            extra = SMALL if trains else []
+            # Variants of how two views are fused want two.
+            backbone = '{kind: mvitv2, depths: [1, 1], embed_dim: [8, 16], num_heads: [1, 2]}'
+            views = [f'model.views.mfcc={{backbone: {backbone}}}'] if 'ablate' in words else []
+            extra = [*SMALL, *views] if trains else []
         run(workspace, words, extra)
         for seed, name in enumerate(('a', 'b', 'c') if '--out runs/mine' in line else ()):
             run(workspace, [*words[:-1], f'runs/{name}'], [*SMALL, f'run.seed={seed}'])

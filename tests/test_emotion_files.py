@@ -115,6 +115,7 @@ def test_a_shard_is_not_written_over(files):
     (('a.wav', 'b.flac'), {'shape': 'vtt'}, '--format vtt describes one recording, and 2 were given. Add --out FOLDER'),
     (('a.wav', 'b.flac'), {'out': 'text.wav'}, 'text.wav: 2 recordings are given; a folder is wanted'),
     (('a.wav', 'b.flac'), {'picture': 'text.wav'}, '2 recordings are given; a folder is wanted'),
+    (('a.wav', 'b.flac'), {'shape': 'vtt', 'out': 'both.vtt'}, 'both.vtt: 2 recordings are given; a folder is wanted'),
     (('a.wav',), {'picture': 'x.jpg'}, 'x.jpg: a name that ends in .png is wanted'),
     (('a.wav',), {'out': 'a.wav'}, 'a.wav: is one of the recordings'),
     (('a.wav',), {'out': 'x.png', 'picture': 'x.png'}, 'are both'),

@@ -6,6 +6,9 @@ def test_what_was_done_to_probabilities():
     run = Calibration(1.25, 0.5, 0.1, {'temperature': 1.25})
     assert calibration_words(Calibration()) == (
         'uncalibrated probabilities: this run has no calibration; a class is always named')
+    few = Calibration(facts={'temperature': 1.0, 'temperature_note': '11 validation clips are too few'})
+    assert not few.fitted and calibration_words(few) == (
+        'uncalibrated probabilities: 11 validation clips are too few; a class is always named')
     assert calibration_words(Calibration(), raw=True) == (
         'uncalibrated probabilities, as --raw asks; a class is always named')
     assert calibration_words(run) == (

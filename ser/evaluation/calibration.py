@@ -38,7 +38,12 @@ class Calibration:
     @property
     def fitted(self):
         """Whether a run has it, in its calibration.json; else probabilities stay the model's own."""
-        return bool(self.facts)
+        return bool(self.facts) and self.why_not is None
+
+    @property
+    def why_not(self):
+        """Why the run's calibration.json has no temperature of its own, such as too few clips; None where it has."""
+        return self.facts.get('temperature_note') if self.temperature == 1 else None
 
     def apply(self, probabilities):
         """Calibrated probabilities, float64 (..., C) with rows that sum to 1, of uncalibrated ones of that shape.

@@ -1,6 +1,7 @@
 """`ser export` of a run as one file or folder: made, compared with the run, and there when it has passed or not at
 all."""
 
+import logging
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import torch
 
 from ser.errors import SerError
 from ser.evaluation.dimension_files import read_task
+from ser.evaluation.tables import counted
 from ser.exporting.folder import write_folder
 from ser.exporting.graph import to_archive, to_onnx, trace
 from ser.exporting.parity import archive_function, compare, onnx_function, torch_function
@@ -24,6 +26,8 @@ from ser.training.run import open_run
 FILES = {'onnx': 'model.onnx', 'torch-export': 'model.pt2', 'safetensors': 'model.safetensors',
          'transformers': 'transformers'}
 EXTRA = ('onnx', 'onnxscript', 'onnxruntime')
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def export_run(run, format, out=None, clips=()):
     config, _ = open_run(run)
     _check(config, format, out, parity_file)
     subject = load_subject(run, clips)
+    log.info('writing %s as %s, then comparing the two on %s', run, format, counted(len(subject.clips), 'clip'))
     notes = ()
     if format == 'transformers':
         facts, found, notes = write_folder(subject, out)

@@ -27,7 +27,8 @@ def facts_of(run, config, names, calibration):
         'signature': f'waveforms float32 (batch, samples) in [-1, 1], mono, {rate} Hz; lengths int64 (batch,) in '
                      f'samples, what follows is ignored -> {output} float32 (batch, {len(names)})',
         'output': output,
-        'calibrated': calibration is not None, 'temperature': calibration.temperature if calibration else 1.0,
+        'calibrated': calibration is not None and calibration.why_not is None,
+        'temperature': calibration.temperature if calibration else 1.0,
         'threshold': calibration.threshold if calibration else None, 'longest_seconds': config.data.max_seconds,
         'protocol': _read(run / 'data.json').get('protocol'), 'score': _score(run), 'corpora': corpora,
         'synthetic': _read(run / 'data.json').get('synthetic') is True, 'limits': list(LIMITS),

@@ -73,7 +73,8 @@ def _places(target, option, recordings, suffix):
     if target is None:
         return [None] * len(recordings)
     path = Path(target)
-    if not target or (path.exists() and not path.is_dir() and len(recordings) > 1):
+    file = path.suffix.lower() == suffix or path.exists()
+    if not target or (file and not path.is_dir() and len(recordings) > 1):
         raise SerError(f'{option} {target}: {len(recordings)} recordings are given; a folder is wanted')
     if len(recordings) == 1 and not path.is_dir() and not target.endswith(('/', os.sep)):
         return [path]

@@ -13,7 +13,7 @@ def calibration_words(calibration, raw=False, threshold=None):
     if raw:
         said = 'uncalibrated probabilities, as --raw asks'
     elif not calibration.fitted:
-        said = 'uncalibrated probabilities: this run has no calibration'
+        said = f'uncalibrated probabilities: {calibration.why_not or "this run has no calibration"}'
     else:
         said = f'probabilities calibrated on validation (temperature {calibration.temperature:.3g})'
     if not calibration.threshold:

@@ -54,7 +54,7 @@ def clips_section(contents, exemplars, problem=None):
     if not exemplars:
         return Section(title, missing=f'{problem or "None were asked for"}.')
     kinds = list(dict.fromkeys(one.kind for one in exemplars))
-    sure = 'calibrated' if contents.calibration is not None else 'uncalibrated'
+    sure = 'calibrated' if contents.calibration is not None and contents.calibration.why_not is None else 'uncalibrated'
     parts = [paragraph(f'Probabilities are {sure}. The pictures are what the model sees, or its features. These are '
                        'recordings of people: pass this page on as you may pass on the corpus.')]
     for kind in kinds:

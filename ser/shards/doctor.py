@@ -30,7 +30,7 @@ from ser.shards.shard_scan import (
 )
 from ser.shards.tarscan import ShardFault
 
-HARMLESS = ('scattered', 'short end', 'manifest', 'no sample')
+HARMLESS = ('scattered', 'short end', 'manifest', 'no sample', 'copy')
 """Reasons of faults by which nothing is lost."""
 
 
@@ -269,11 +269,13 @@ def _without_repeats(examination, owners):
     samples, faults = [], []
     for sample in examination.samples:
         audio = next(member for member in sample.members if member.kind == 'audio')
-        other = owners.setdefault(sample.row.key, (examination.path, audio))
+        other = owners.setdefault(sample.row.key, (examination.path, audio, sample.row.metadata))
         if other[1] is audio:
             samples.append(sample)
             continue
-        same = 'a copy of' if other[1].sha256 == audio.sha256 else 'another recording than'
+        copy = other[1].sha256 == audio.sha256 and other[2] == sample.row.metadata
+        same = 'the same sample as' if copy else 'another sample than'
         detail = f'key {sample.row.key!r} is taken: this is {same} the one in {other[0]} at byte {other[1].offset}'
-        faults.append(Fault(examination.path, 'key again', detail, audio.offset, audio.name, sample.row.key))
+        faults.append(Fault(examination.path, 'copy' if copy else 'key again', detail, audio.offset, audio.name,
+                            sample.row.key))
     return replace(examination, samples=tuple(samples), faults=(*examination.faults, *faults))

@@ -18,7 +18,7 @@ from ser.shards.publish import MANIFEST, unfinished
 from ser.shards.remote_cache import ShardCache
 from ser.shards.remote_index import scan_remotes
 from ser.shards.sample_label import find_label, parse_label_option
-from ser.shards.tarscan import ShardFault
+from ser.shards.tarscan import AGAIN, ShardFault
 
 PARTS = ('train', 'valid', 'test')
 _MAX_MANIFEST_BYTES = 1 << 26
@@ -218,7 +218,7 @@ def _refuse_changed(shard, samples, rows):
         if row.audio_sha256 != sample.audio_sha256:
             name = row.key + row.suffix
             raise ShardFault(shard.path, f'the bytes of {name!r} are not those its JSON recorded (sha256 differs). '
-                                         'Copy or build it again', row.offset, 'sha256', name)
+                                         f'{AGAIN}', row.offset, 'sha256', name)
 
 
 def _check_manifests(shards):
@@ -236,7 +236,7 @@ def _check_manifests(shards):
         for shard in held:
             if listed.get(shard.name, shard.sha256) != shard.sha256:
                 raise SerError(f'{shard.path}: its sha256 is not the one in {MANIFEST} beside it: damaged or replaced. '
-                               f'Copy or build it again; if the change is meant, delete {MANIFEST}')
+                               f'{AGAIN}; if the change is meant, delete {MANIFEST}')
         used = sum(shard.name in listed for shard in held)
         if used < len(listed):
             notes.append(f'{folder}: {used} of the {len(listed)} shards in {MANIFEST} are used')

@@ -16,8 +16,9 @@ END_ZEROS = 1024
 """Bytes of zeros that end an archive, at least."""
 MAX_HEADER_BYTES = 1 << 16
 """Largest pax or long-name header."""
+AGAIN = 'Copy or build it again; ser doctor says what is left of it'
+"""What to do about a damaged shard."""
 _CHUNK = 1 << 20
-_AGAIN = 'Copy or build it again'
 
 Member = namedtuple('Member', 'name offset size')
 """A plain file of the archive: name, byte offset of its data, size in bytes."""
@@ -157,7 +158,7 @@ class TarScan:
                               'damaged header')
         body = self._read(size + -size % BLOCK)[:size]
         if len(body) < size:
-            raise self._error(start, f'the file ends inside an extended header: it is truncated. {_AGAIN}', 'truncated')
+            raise self._error(start, f'the file ends inside an extended header: it is truncated. {AGAIN}', 'truncated')
         if kind == b'L':
             name = _text(body)
             if not name:
@@ -201,16 +202,16 @@ class TarScan:
     def _check_end(self, start, first, pending):
         """After the last member: zeros to the end of the file, END_ZEROS of them or more."""
         if pending:
-            raise self._error(start, f'the member of an extended header is missing. {_AGAIN}', 'truncated')
+            raise self._error(start, f'the member of an extended header is missing. {AGAIN}', 'truncated')
         zeros, chunk = 0, first
         while chunk:
             if chunk.count(0) < len(chunk):
-                raise self._error(start, f'a hole of zeros with data after it: members are lost. {_AGAIN}',
+                raise self._error(start, f'a hole of zeros with data after it: members are lost. {AGAIN}',
                                   'hole of zeros')
             zeros += len(chunk)
             chunk = self._read(_CHUNK)
         if zeros < END_ZEROS:
-            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated. {_AGAIN}',
+            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated. {AGAIN}',
                               'short end')
 
     def _refuse_end(self, start, header):
@@ -218,10 +219,10 @@ class TarScan:
             raise ShardFault(self.path, 'empty file, not a tar', kind='empty file')
         if start == 0:
             raise ShardFault(self.path, f'{len(header)} bytes are too few for a tar', kind='truncated')
-        raise self._error(start, f'the file ends without the closing zeros: it is truncated. {_AGAIN}', 'truncated')
+        raise self._error(start, f'the file ends without the closing zeros: it is truncated. {AGAIN}', 'truncated')
 
     def _cut(self, offset, member):
-        what = f'the file ends inside {member.name!r}: it is truncated. {_AGAIN}'
+        what = f'the file ends inside {member.name!r}: it is truncated. {AGAIN}'
         return self._error(offset, what, 'truncated', member.name)
 
     def _error(self, offset, what, kind, member=None):
