@@ -33,8 +33,8 @@ class TraceableTrim(LevelTrim):
 class TraceableWaveform(Waveform):
     """Waveform for float samples and any length: trimmed, resampled, cut to length, levelled, padded.
 
-    Zeros follow every batch, so that the shortest clip has room for `min_samples` and frames of which pooling leaves two
-    (a graph takes a dimension of 1 for a fixed one); they reach no result.
+    Zeros follow every batch, so that the shortest clip has room for `min_samples` and frames of which pooling leaves
+    two (a graph takes a dimension of 1 for a fixed one); they reach no result.
     """
 
     def __init__(self, features, data_rate):
