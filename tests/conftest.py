@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -16,6 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def _own_cache(tmp_path_factory):
     """The index cache of the tests, so that they neither read nor fill the user's."""
     os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('cache'))
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """Logging as a library leaves it, whatever command an earlier test ran in this process."""
+    logger = logging.getLogger('ser')
+    logger.handlers[:], logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope='session')

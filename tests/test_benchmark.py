@@ -77,6 +77,7 @@ def test_on_a_gpu(tmp_path, capsys):
     assert rows['cqt', 'ser']['launches'] > 5 and 0 < rows['front_end', 'ser']['launches'] < 10
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_leaves_the_others(tmp_path, capsys):
     code = main([*TINY, '--stages', 'cqt', 'mel', '--set', 'features.cqt.bins=200', '--json', str(tmp_path / 'f.json')])
     out, _ = capsys.readouterr()

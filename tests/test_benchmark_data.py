@@ -44,6 +44,7 @@ def rows_of(options):
             for row in measure(data_cases(options), 1, options.device, lambda line: None)}
 
 
+@pytest.mark.slow
 def test_every_case_runs_and_says_what_it_worked_through(shards):
     rows = rows_of(options_of(shards, workers=2, against=['webdataset']))
     assert {row.error for row in rows.values()} == {None}

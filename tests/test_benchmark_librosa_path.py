@@ -24,6 +24,7 @@ def path_of(*assignments):
     return LibrosaPath(config.features, config.data.sample_rate)
 
 
+@pytest.mark.slow
 def test_images_are_those_of_our_front_end():
     config = tiny_config('features.image.frames=all')
     batch = made_batch(3, 1.0, 16000)

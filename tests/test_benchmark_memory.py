@@ -29,6 +29,7 @@ def test_the_peak_beyond_what_was_held():
     assert len(held) == 50 * MB
 
 
+@pytest.mark.slow
 def test_processes_that_were_there_count_too():
     with ProcessPoolExecutor(1, get_context('spawn')) as pool:
         pool.submit(hold, 1).result()

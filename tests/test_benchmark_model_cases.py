@@ -84,6 +84,7 @@ def test_readers_run_only_while_they_are_timed(shards, monkeypatch):
         assert not torch.multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_what_prepare_refuses_is_a_row(shards):
     options = tiny_options(['train_step', 'train_from_shards'], batches=(1, 64), shards=shards)
     rows = measure(model_cases(options), 1, options.device, lambda line: None)

@@ -125,6 +125,7 @@ def test_percent_of_the_training_step():
     assert [one.extra.get('percent_of_step') for one in rows] == [12.5, 100.0, 75.0, None, None]
 
 
+@pytest.mark.slow
 def test_rows_have_their_floor():
     rows = measure_all(tiny_options(['mel', 'train_step'], ['torchaudio']), quiet)
     mel, stock, step = rows

@@ -34,6 +34,7 @@ def test_synthetic_clips_equal_the_definition(engines, engine, name):
     assert error.mean() < 0.03 and np.quantile(error, 0.99) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('engine', ENGINES)
 def test_real_clips_equal_the_definition_and_librosa(engines, engine, real_corpora):
     clips = real_clips(real_corpora)

@@ -91,6 +91,7 @@ def test_the_run_rebuilds_its_model_and_the_commands_use_it(run, shards, tmp_pat
     assert told['likeliest'] in names and sum(told['probabilities'].values()) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_fitted_again_to_the_same_whatever_the_workers(run, tmp_path):
     out = tmp_path / 'run'
     shutil.copytree(run, out)

@@ -53,6 +53,7 @@ def test_one_finished_fold_alone_is_not_pooled(shards, tmp_path, monkeypatch, ca
     assert capfd.readouterr().err.count('failed: fold') == 3 and not (tmp_path / 'x' / 'test_metrics.json').exists()
 
 
+@pytest.mark.slow
 def test_when_every_fold_fails_it_is_an_error(shards, tmp_path, monkeypatch, capfd):
     failing = {f'fold {fold}': SerError(f'reason {fold}') for fold in (1, 2, 3, 4)}
     monkeypatch.setattr(series, '_train', pretender(failing=failing))

@@ -166,6 +166,7 @@ def test_a_network_of_fixed_backbones_trains_what_its_parts_list(last):
     assert not network.backbones['cqt'].body.stem.training and network.head.training
 
 
+@pytest.mark.slow
 def test_published_backbones_by_stage():
     views = {'cqt': ViewConfig(backbone=TimmBackbone(name='maxvit_base_tf_224', train_last=2)),
              'mel': ViewConfig(backbone=TimmBackbone(name='mvitv2_base', train_last=2))}

@@ -63,6 +63,7 @@ def test_real_clips_alone_equal_the_same_clips_in_a_padded_batch(real_corpora):
             assert (image[0] - together[view][row]).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_real_images_equal_an_independent_computation(real_corpora):
     front, clips = front_end(image=ImageConfig(frames='all')), real_clips(real_corpora)
     assert len(clips) >= 20

@@ -71,6 +71,7 @@ def test_the_explained_answer_is_that_of_predict(files, tiny_run, no_pictures): 
     assert facts['run'] == str(tiny_run.path) and list(facts['branches']) == ['mel']
 
 
+@pytest.mark.slow
 def test_the_same_clip_gives_the_same_bytes(files, tiny_run):  # noqa: F811
     for name in ('a', 'b'):
         assert main([str(files / 'one.wav'), '--model', str(tiny_run.path), '--out', str(files / name)]) == 0

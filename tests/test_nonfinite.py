@@ -96,6 +96,7 @@ def test_a_step_that_is_left_out_leaves_weights_running_means_and_average_alone(
     assert any(not torch.equal(second[name], third[name]) for name in second)
 
 
+@pytest.mark.slow
 def test_too_many_left_out_stop_the_run_all_the_same(shards, tmp_path, capfd):
     more = ['training.on_nonfinite=skip', 'training.max_nonfinite=2', 'training.optimizer.lr=1e30']
     assert main(arguments(shards, tmp_path / 'run', *more)) == 2

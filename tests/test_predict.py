@@ -58,7 +58,7 @@ def test_bad_files_are_reported_and_the_rest_go_on(files, tiny_run, capsys):  # 
     lines = [json.loads(line) for line in out.splitlines()]
     assert [set(line) == {'file', 'error'} for line in lines] == [True, False, True, True]
     assert lines[0]['error'] == 'empty file' and lines[3]['error'] == 'no such file'
-    assert err.startswith('note: probabilities calibrated')
+    assert err.startswith('note: uncalibrated probabilities: 8 validation clips are too few')
     assert err.endswith('\n3 of 4 files could not be used: 1 empty file, 1 cannot be decoded, 1 no such file\n')
 
 

@@ -177,6 +177,7 @@ def test_every_fold_of_every_seed(shards, tmp_path, monkeypatch, capfd):
     assert len(json.loads((out / 'seed-1' / 'test_metrics.json').read_text())['folds']) == 3
 
 
+@pytest.mark.slow
 def test_a_failed_seed_loses_none_of_the_others(shards, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(series, '_train', pretender(failing={'seed 1': SerError('the disk is full')}))
     assert main(arguments(shards, tmp_path / 'x', seeds=3)) == 1

@@ -82,6 +82,7 @@ def test_everything_is_written_and_agrees(tmp_path):
     assert not [path for path in run.iterdir() if path.name.startswith('.')]
 
 
+@pytest.mark.slow
 def test_evaluating_twice_gives_the_same_text(tmp_path):
     run = make_run(tmp_path / 'run')
     evaluate_run(run, FAST)

@@ -169,6 +169,7 @@ def test_a_finished_run_needs_neither_its_shards_nor_its_checkpoints(run, shards
     assert 'is finished' in capfd.readouterr().err and weights(copy) == weights(run)
 
 
+@pytest.mark.slow
 def test_best_weights_that_the_checkpoint_does_not_know_are_written_again(run, tmp_path, capfd):
     copy = tmp_path / 'copy'
     shutil.copytree(run, copy)
@@ -213,6 +214,7 @@ def test_gradient_accumulation_is_the_same_step(shards, tmp_path):
         assert torch.allclose(tensor, states[1][name], atol=2e-4), name
 
 
+@pytest.mark.slow
 def test_every_fold_and_the_pooled_score(shards, tmp_path, capfd):
     out = tmp_path / 'folds'
     more = ['training.epochs=1', 'protocol={kind: speaker-kfold, folds: 3}']

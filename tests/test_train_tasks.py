@@ -88,6 +88,7 @@ def test_dimensions_from_training_to_predictions(shards, tmp_path, capsys):
     assert set(said['dimensions']) == {'arousal', 'valence'}
 
 
+@pytest.mark.slow
 def test_merged_labels_go_with_the_run_to_other_shards(shards, tmp_path, capsys):
     run = tmp_path / 'run'
     assert train(shards, run, 'data.merge={calm: happy}') == 0

@@ -260,6 +260,7 @@ def _running(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_a_killed_build_leaves_no_shard_and_no_process_and_a_rerun_is_the_same(tmp_path):
     source = corpus(tmp_path / 'source', clips=300, rate=48000, frames=48000)
