@@ -72,6 +72,7 @@ def test_mean_pitch_and_energy_alone_do_not_solve_it(measured):
     assert 0.35 < svm_ua(table[:, :2], labels, speakers) < 0.65
 
 
+@pytest.mark.slow
 def test_richer_features_do_better_without_solving_it(measured):
     table, labels, speakers = measured
     assert 0.6 < svm_ua(table[:, 2:], labels, speakers) < 0.9

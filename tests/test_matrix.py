@@ -157,6 +157,7 @@ def test_a_label_that_one_set_alone_has_is_its_class_for_models_of_the_others(tm
     assert Counter(other.labels) == dict.fromkeys(BOTH, 10)
 
 
+@pytest.mark.slow
 def test_a_corpus_under_two_names_is_noticed(tmp_path, capfd):
     make_corpus(tmp_path / 'a', 'one', BOTH, n_speakers=5)
     shutil.copytree(tmp_path / 'a', tmp_path / 'b')

@@ -138,6 +138,7 @@ def arguments(shards, out, *more, seeds=2):
             'training.epochs=1', *more]
 
 
+@pytest.mark.slow
 def test_seeds_are_trained_on_one_split_and_stay(shards, tmp_path, capfd):
     out, threads = tmp_path / 'seeds', torch.get_num_threads()
     assert main(arguments(shards, out, 'run.seed=5')) == 0
