@@ -49,6 +49,8 @@ def test_memory_files_and_speed_stay_what_they_were(tmp_path):
     # The first tenth fills caches.
     first, last = rows[1], rows[-1]
     assert last['files'] == first['files'] and last['processes'] == first['processes']
-    assert abs(last['megabytes'] / first['megabytes'] - 1) < 0.02
-    # Of a machine that does nothing else.
-    assert last['clips_per_second'] / first['clips_per_second'] > 0.95
+    # It falls where other processes come to share pages with these.
+    assert last['megabytes'] / first['megabytes'] < 1.02
+    # Clips a second are those of whatever else the machine does; what a clip costs is not.
+    early, late = (statistics.median(row['cpu_ms_per_clip'] for row in part) for part in (rows[1:4], rows[-3:]))
+    assert late / early < 1.05
