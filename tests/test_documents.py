@@ -149,7 +149,8 @@ def test_every_command_of_the_readme_runs(workspace):
         else:
             # Variants of how two views are fused want two.
             backbone = '{kind: mvitv2, depths: [1, 1], embed_dim: [8, 16], num_heads: [1, 2]}'
-            views = [f'model.views.mfcc={{backbone: {backbone}}}'] if 'ablate' in words else []
+            views = [f'model.views.mfcc={{backbone: {backbone}}}', 'features.mfcc.coefficients=20']
+            views = views if 'ablate' in words else []
             extra = [*SMALL, *views] if trains else []
         run(workspace, words, extra)
         for seed, name in enumerate(('a', 'b', 'c') if '--out runs/mine' in line else ()):
