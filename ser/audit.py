@@ -2,7 +2,7 @@
 
 import sys
 
-from ser.command import DONE, REFUSED, SOME_BAD, Parser, add_config_options, log_to_terminal, run_command
+from ser.command import DONE, REFUSED, SOME_BAD, Parser, add_config_options, check_jobs, log_to_terminal, run_command
 
 EPILOG = """\
 Looks for recordings (the same samples, or the same recording coded, amplified, resampled or cut again), speakers,
@@ -37,10 +37,8 @@ def main(argv=None):
 
 def _body(args):
     from ser.config.load import load_config
-    from ser.errors import SerError
 
-    if args.jobs is not None and args.jobs < 1:
-        raise SerError(f'--jobs {args.jobs}: a number of processes, 1 or more, is wanted')
+    check_jobs(args.jobs)
     log_to_terminal()
     config = load_config((args.config or 'base',), args.assignments, _options(args))
     from ser.shards.audit import audit

@@ -96,6 +96,12 @@ def log_to_terminal(quiet=False):
     logger.propagate = False
 
 
+def check_jobs(jobs):
+    """Raises SerError for a --jobs that is no number of processes; None, for all cores, is one."""
+    if jobs is not None and jobs < 1:
+        raise SerError(f'--jobs {jobs}: a number of processes, 1 or more, is wanted')
+
+
 def add_config_options(parser):
     """`--config` and `--set`, the two ways to choose a config."""
     parser.add_argument('--config', metavar='FILE|NAME', help='YAML file or preset; ser config show lists the presets')

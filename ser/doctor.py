@@ -2,7 +2,7 @@
 
 import sys
 
-from ser.command import DONE, REFUSED, Parser, add_config_options, log_to_terminal, run_command
+from ser.command import DONE, REFUSED, Parser, add_config_options, check_jobs, log_to_terminal, run_command
 
 EPILOG = """\
 Every tar is read to its end, past whatever is damaged in it; every clip is decoded and compared with what was recorded
@@ -34,14 +34,12 @@ def main(argv=None):
 
 def _body(args):
     from ser.config.load import load_config
-    from ser.errors import SerError
     from ser.shards.doctor import examine_shards
     from ser.shards.paths import expand_sets
     from ser.shards.repair import check_empty
     from ser.shards.sample_label import parse_label_option
 
-    if args.jobs is not None and args.jobs < 1:
-        raise SerError(f'--jobs {args.jobs}: a number of processes, 1 or more, is wanted')
+    check_jobs(args.jobs)
     log_to_terminal()
     data = load_config((args.config,) if args.config else (), args.assignments).data
     source = parse_label_option(data.label)

@@ -168,6 +168,11 @@ def test_copies_lose_nothing_and_other_recordings_of_a_key_do(tmp_path, capsys):
     write_tar(tmp_path / 'copies' / 'y.tar', [*sample('b', 3), *one])
     code, out = examined(capsys, path.parent, '--repair', tmp_path / 'one')
     assert code == 0 and 'this is the same sample as the one in' in out and 'copy 1' in out and 'lost: nothing' in out
+    # The same audio under another label is no copy.
+    path = write_tar(tmp_path / 'labels' / 'x.tar', [one[0], ('a.cls', b'happy')])
+    write_tar(tmp_path / 'labels' / 'y.tar', [one[0], ('a.cls', b'sad')])
+    code, out = examined(capsys, path.parent)
+    assert code == 2 and 'key again 1' in out
     path = write_tar(tmp_path / 'others' / 'x.tar', one)
     write_tar(tmp_path / 'others' / 'y.tar', [*sample('b', 3), *other])
     code, out = examined(capsys, path.parent, '--repair', tmp_path / 'two')

@@ -24,7 +24,7 @@ def locked(folder, refusal, seconds=0.0):
         return
     handle, deadline = os.open(folder, os.O_RDONLY), time.monotonic() + seconds
     try:
-        while not _taken(handle):
+        while not taken(handle):
             if time.monotonic() >= deadline:
                 raise SerError(refusal)
             time.sleep(0.02)
@@ -33,7 +33,8 @@ def locked(folder, refusal, seconds=0.0):
         os.close(handle)
 
 
-def _taken(handle):
+def taken(handle):
+    """Whether this process holds an open file or folder from now on, rather than another one. Not for Windows."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -43,7 +43,7 @@ class Calibration:
     @property
     def why_not(self):
         """Why the run's calibration.json has no temperature of its own, such as too few clips; None where it has."""
-        return self.facts.get('temperature_note') if self.temperature == 1 else None
+        return why_not_fitted(self.facts)
 
     def apply(self, probabilities):
         """Calibrated probabilities, float64 (..., C) with rows that sum to 1, of uncalibrated ones of that shape.
@@ -67,6 +67,11 @@ class Calibration:
     def is_sure(self, confidence):
         """Whether a class is named at that calibrated confidence; of an array, a bool array of its shape."""
         return np.asarray(confidence) >= (0.0 if self.threshold is None else self.threshold)
+
+
+def why_not_fitted(facts):
+    """Why what calibration.json says holds no temperature of the run's own; None where it does, and of {}."""
+    return facts.get('temperature_note') if facts.get('temperature') == 1 else None
 
 
 def logits_of(probabilities):

@@ -1,5 +1,6 @@
 """A calibration in words: one line for a log, a section of a model card, rows of its table of files."""
 
+from ser.evaluation.calibration import why_not_fitted
 from ser.evaluation.calibration_metrics import BINS
 from ser.evaluation.tables import counted, markdown_table, percent, percent_with_interval
 
@@ -31,7 +32,7 @@ def calibration_files(metrics):
 def usage_words(metrics):
     """What ser predict prints for each clip, for the section on use."""
     facts = metrics.get('calibration', {})
-    if 'temperature' not in facts or (facts['temperature'] == 1 and facts.get('temperature_note')):
+    if 'temperature' not in facts or why_not_fitted(facts):
         return 'prints a probability for each class. It always answers with one of them, and its probabilities are ' \
                'uncalibrated.'
     answers = 'It always answers with one of them.' if facts['threshold'] is None else \
@@ -78,8 +79,8 @@ def _origin(facts):
         return f"{words}, as fitted to the model's own validation part; nothing is fitted to these clips."
     clips, speakers = facts['validation']['clips'], facts['validation']['speakers']
     whom = '' if speakers is None else f" of {counted(speakers, 'speaker')}"
-    if facts['temperature'] == 1 and facts['temperature_note']:
-        return f"No temperature was fitted ({facts['temperature_note']}): the probabilities are the model's own."
+    if why_not_fitted(facts):
+        return f"No temperature was fitted ({why_not_fitted(facts)}): the probabilities are the model's own."
     note = f" ({facts['temperature_note']})" if facts['temperature_note'] else ''
     return (f"{words}, the temperature{note} fitted to the {counted(clips, 'validation clip')}{whom} and to nothing "
             'else. It changes no decision.')

@@ -269,13 +269,15 @@ def _without_repeats(examination, owners):
     samples, faults = [], []
     for sample in examination.samples:
         audio = next(member for member in sample.members if member.kind == 'audio')
-        other = owners.setdefault(sample.row.key, (examination.path, audio, sample.row.metadata))
+        row = sample.row
+        said = (row.emotion, row.raw_label, row.speaker, row.metadata)
+        other = owners.setdefault(row.key, (examination.path, audio, said))
         if other[1] is audio:
             samples.append(sample)
             continue
-        copy = other[1].sha256 == audio.sha256 and other[2] == sample.row.metadata
+        copy = (other[1].sha256, other[2]) == (audio.sha256, said)
         same = 'the same sample as' if copy else 'another sample than'
-        detail = f'key {sample.row.key!r} is taken: this is {same} the one in {other[0]} at byte {other[1].offset}'
+        detail = f'key {row.key!r} is taken: this is {same} the one in {other[0]} at byte {other[1].offset}'
         faults.append(Fault(examination.path, 'copy' if copy else 'key again', detail, audio.offset, audio.name,
-                            sample.row.key))
+                            row.key))
     return replace(examination, samples=tuple(samples), faults=(*examination.faults, *faults))

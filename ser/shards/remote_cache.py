@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from ser.corpora.lock import taken
 from ser.errors import SerError
 from ser.files import size_text
 from ser.shards.index_cache import cache_folder
@@ -211,7 +212,7 @@ class ShardCache:
     def _leases(self):
         for path in self.folder.glob('leases/*'):
             with contextlib.suppress(OSError, ValueError), open(path, 'r+') as file:
-                if fcntl is not None and _busy(file):
+                if fcntl is not None and not taken(file):
                     yield json.load(file)
                 else:
                     path.unlink(missing_ok=True)
@@ -256,14 +257,6 @@ class ShardCache:
 
 def _lock_path(folder, name):
     return folder / f'{name}.lock'
-
-
-def _busy(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _touch(path):
