@@ -63,16 +63,18 @@ def _body(args):
 
     recordings = find_sources(args.files)
     check_places('--out', [None if args.out is None else Path(args.out)], recordings)
-    from ser.inference.prediction_words import count_words
+    from ser.inference.prediction_words import count_words, short_words
     from ser.shards.pool import cores
 
     predictor = _predictor(args)
-    shape, bad = format_of(args, sys.stdout.isatty()), []
+    shape, bad, short = format_of(args, sys.stdout.isatty()), [], []
     results = predictor.predict(recordings, args.jobs or cores())
-    results = _watched(results, len(recordings), args.out or shape == 'table', bad)
+    results = _watched(results, len(recordings), args.out or shape == 'table', bad, short)
     options = {} if args.top is None else {'top': args.top}
     _write(predictor.formats[shape](results, predictor.names, **options), args.out)
     _footnotes(args, shape, predictor)
+    if short:
+        print(f'note: {short_words(short)}', file=sys.stderr)
     if bad:
         print(count_words(bad, len(recordings)), file=sys.stderr)
         return SOME_BAD
@@ -152,8 +154,8 @@ def _check_task(args, predictor):
                            'Leave it out')
 
 
-def _watched(results, total, late, bad):
-    """Pass results on, remember the bad ones, and show a bar where a terminal shows nothing else meanwhile.
+def _watched(results, total, late, bad, short):
+    """Pass results on, remember the errors and the files that are too short, and show a bar where a terminal shows nothing else meanwhile.
 
     late: whether nothing is shown before the last result.
     """
@@ -164,6 +166,8 @@ def _watched(results, total, late, bad):
                        disable=not (quiet and sys.stderr.isatty() and total > 1)):
         if result.error:
             bad.append(result.error)
+        elif result.short:
+            short.append(result.file)
         yield result
 
 

@@ -51,12 +51,14 @@ def main(argv=None):
         launched = 'TORCHELASTIC_RUN_ID' in os.environ
         if launched:
             end_with_parent('error: torchrun has ended: this rank ends too\n')
-        # torch and friends take seconds to import: --help and a mistyped option need none of them.
+        # torch and friends take seconds to import: --help, a mistyped option and a wrong path need none of them.
         from ser.config.load import load_config
-        from ser.training.run import new_run_path
+        from ser.shards.index import named_shards
+        from ser.training.run import new_run_path, open_run
 
         options = _options(args)
         if args.resume is not None:
+            open_run(args.resume)
             from ser.training.session import resume_session
 
             return resume_session(args.resume, args.assignments, options)
@@ -66,6 +68,8 @@ def main(argv=None):
             from ser.corpora.config_corpus import refuse_without_shards
 
             refuse_without_shards(name)
+        elif not (launched or config.data.remote):
+            named_shards(config.data)
         # Whether torchrun has restarted ranks, they find out together.
         if not launched:
             new_run_path(config.run, args.out)

@@ -140,6 +140,14 @@ def test_a_file_of_silence_is_said_to_be_silent(files, tiny_run, capsys):  # noq
         assert quiet['silent'] is silent and bool(quiet['probabilities']) is not silent
 
 
+def test_a_file_shorter_than_a_syllable_is_answered_with_a_remark(files, tiny_run, capsys):  # noqa: F811
+    for name, length in (('short.wav', 1590), ('long.wav', 1600)):
+        (files / name).write_bytes(audio_bytes(tone(1)[:length], 16000, 'wav'))
+    answers, notes = lines_of([files / 'short.wav', files / 'long.wav', '--model', tiny_run.path], capsys)
+    assert all(answer['likeliest'] for answer in answers)
+    assert 'note: shorter than 0.1 s' in notes and 'short.wav' in notes and 'long.wav' not in notes
+
+
 def test_the_number_of_threads_changes_not_a_byte(files, tiny_run, capsys):  # noqa: F811
     texts = []
     for jobs in ('1', '2', '7'):

@@ -1,5 +1,5 @@
 from ser.evaluation.calibration import Calibration
-from ser.inference.prediction_words import calibration_words, count_words
+from ser.inference.prediction_words import calibration_words, count_words, short_words
 
 
 def test_what_was_done_to_probabilities():
@@ -28,3 +28,9 @@ def test_bad_files_are_counted_by_reason():
               'cannot be decoded as wav: something else', 'no such file']
     assert count_words(errors, 20) == ('8 of 20 files could not be used: 3 no such file, 2 cannot be decoded as wav, '
                                        '1 empty, 1 cannot be opened, 1 larger than 2 GiB')
+
+
+def test_the_first_of_many_short_files_are_named():
+    said = 'shorter than 0.1 s, where nothing can be heard to be felt, and answered all the same: '
+    assert short_words(['a.wav', 'b\n.wav']) == said + 'a.wav, b .wav'
+    assert short_words([f'{number}.wav' for number in range(5)]) == said + '0.wav, 1.wav, 2.wav and 2 more'

@@ -5,7 +5,10 @@ import pytest
 
 from ser.errors import SerError
 from ser.shards import remote
+from ser.shards.doctor import examine_shards
 from ser.shards.index import build_index
+from ser.shards.repair import repair
+from ser.shards.sample_label import LabelSource
 from tests.remote_sets import build_set, data_of, total
 from tests.shard_server import serving
 
@@ -49,6 +52,24 @@ def test_the_index_file_tells_what_a_scan_finds_and_no_tar_is_read(site, built, 
     assert far.rows == local.rows and far.ignored == local.ignored
     named = build_index(data_of(f'mine={address}', tmp_path / 'cache', valid_shards=()))
     assert {row.corpus for row in named.rows} == {'mine'}
+
+
+def test_a_repaired_set_has_an_index_to_be_read_from_afar_too(site, built, tmp_path):
+    store, address = site
+    hurt, name = tmp_path / 'hurt', 'csv-00001.tar'
+    hurt.mkdir()
+    data = bytearray((built / name).read_bytes())
+    lines = map(json.loads, (built / 'index.jsonl').read_text().splitlines())
+    line = next(line for line in lines if line['shard'] == name)
+    data[line['audio']['offset'] + line['audio']['size'] // 2] ^= 1
+    (hurt / name).write_bytes(data)
+    found, _ = examine_shards([hurt / name], LabelSource(), jobs=1)
+    assert repair(list(found), tmp_path / 'mended') == (name,)
+    for file in (tmp_path / 'mended').iterdir():
+        store.files[f'/mended/{file.name}'] = file.read_bytes()
+    far = build_index(data_of(address.replace('/set/', '/mended/'), tmp_path / 'cache'))
+    assert far.rows == build_index(data_of(tmp_path / 'mended')).rows and store.tar_bytes() == 0
+    assert len(far.rows) == 2 and line['key'] not in {row.key for row in far.rows}
 
 
 def test_parts_have_shards_of_their_own(site, tmp_path):

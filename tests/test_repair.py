@@ -1,6 +1,7 @@
 """The folder that a repair writes: whole or not at all, and a build's like any other."""
 
 import json
+from hashlib import sha256
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_the_manifest_counts_what_is_there_and_what_is_not(damaged, tmp_path):
             span = line[part]
             content = dict(sample(line['key'], 'abc'.index(line['key']), seconds=0.05))[name]
             assert span['name'] == name and data[span['offset']:span['offset'] + span['size']] == content
+    index = (tmp_path / 'out' / 'index.jsonl').read_bytes()
+    assert manifest['index'] == {'name': 'index.jsonl', 'size': len(index), 'sha256': sha256(index).hexdigest()}
+
+
+def test_an_index_that_does_not_say_all_of_a_sample_is_not_promised(tmp_path):
+    members = [*sample('a', 0, seconds=0.05), ('a.lab', b'words'), *sample('b', 1, seconds=0.05)[:1]]
+    (tmp_path / 'x.tar').write_bytes(tar_bytes(members))
+    found, _ = examine_shards([tmp_path / 'x.tar'], LabelSource(), jobs=1)
+    assert repair(list(found), tmp_path / 'out') == ('x.tar',)
+    assert 'index' not in json.loads((tmp_path / 'out' / 'shards.json').read_text())
 
 
 def test_a_shard_that_changes_meanwhile_and_a_full_disk_leave_nothing(damaged, tmp_path, monkeypatch):

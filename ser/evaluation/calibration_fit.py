@@ -7,7 +7,6 @@ Classification"): of all thresholds that keep the stated risk on validation, the
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ser.evaluation.calibration import logits_of
 
@@ -65,6 +64,8 @@ def fit_temperature(labels, probabilities):
     if at_hottest >= 0:
         return Temperature(hottest, f'{hottest:g} is the highest allowed, and the log loss on validation still falls '
                                     'there')
+    from scipy.optimize import brentq  # slow to import
+
     return Temperature(1 / brentq(slope, 1 / hottest, 1 / coldest, xtol=1e-13))
 
 

@@ -12,7 +12,7 @@ from ser.evaluation.paired import Answers, mcnemar, mean_intervals, paired_diffe
 from ser.evaluation.sides import fold_runs, leak_notes, read_side, seed_runs, with_names
 from ser.evaluation.tables import counted, mean_of
 
-CAUTION = "McNemar's test takes clips as independent, which clips of one speaker are not: its p is too small"
+CAUTION = "McNemar's test takes clips as independent, which clips of one speaker are not: its p errs on the small side"
 
 
 def compare(paths, cost_of=None):

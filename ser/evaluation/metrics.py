@@ -5,7 +5,6 @@ accuracy, the share of clips that are right.
 """
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 
 def scores(labels, predicted, probabilities, names):
@@ -20,6 +19,9 @@ def scores(labels, predicted, probabilities, names):
     means over the classes that are present. Clips mistaken for an absent class still count as errors of their own.
     A class that is present but never predicted has precision and F1 0.
     """
+    # Slow to import, and only asked for where something is scored.
+    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
     labels, predicted = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     classes = np.arange(len(names))
     precision, recall, f1, support = precision_recall_fscore_support(
@@ -43,6 +45,8 @@ def scores(labels, predicted, probabilities, names):
 
 def mean_log_loss(labels, probabilities, classes):
     """Mean of -log p(label) in nats; rows are divided by their sums first, which rounding leaves a little off 1."""
+    from sklearn.metrics import log_loss
+
     probabilities = np.asarray(probabilities, dtype=np.float64)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(log_loss(labels, probabilities, labels=classes))

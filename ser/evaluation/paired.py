@@ -8,7 +8,6 @@ speakers before clips as in `intervals`. The exact test of discordant pairs: McN
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binomtest
 
 from ser.evaluation.intervals import FEWEST_SPEAKERS, bootstrap_intervals, resampled_outcomes
 from ser.randomness import generator
@@ -169,8 +168,10 @@ def mcnemar(first, second):
     """McNemar's exact test of two Answers of one repeat each: (only first right, only second right, p value).
 
     Two-sided: how often a fair coin divides the clips that one alone has right so unevenly. It takes clips as
-    independent of each other, which clips of one speaker are not, so its p is too small.
+    independent of each other, which clips of one speaker are not: p errs on the small side.
     """
+    from scipy.stats import binomtest  # slow to import
+
     only_first = int(((first.times == 1) & (second.times == 0)).sum())
     only_second = int(((first.times == 0) & (second.times == 1)).sum())
     discordant = only_first + only_second

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from nnAudio.utils import create_cqt_kernels
-from scipy.signal import ZoomFFT
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +93,8 @@ class Atoms:
 
     def _band(self, index, hops):
         """Where bin `index`'s band starts, and conj(H) over it, scaled."""
+        from scipy.signal import ZoomFFT  # two seconds to import, which systems without a CQT do without
+
         size, length, atom = hops * self.hop_length, self.lengths[index], self.atoms[index]
         centre, bandwidth, _, whole = self._reach(index, hops)
         first, count = self._extent(index, hops)

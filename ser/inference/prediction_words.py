@@ -3,6 +3,11 @@
 import re
 from collections import Counter
 
+from ser.inference.formats import shown
+from ser.shards.audio_encode import SHORTEST_SECONDS
+
+_SHOWN = 3
+
 
 def calibration_words(calibration, raw=False, threshold=None):
     """One line: how probabilities were calibrated and below which one the answer is 'unknown'.
@@ -29,3 +34,10 @@ def count_words(errors, total):
     reasons = Counter(re.split(r' \(|[:,.;] ', error, maxsplit=1)[0] for error in errors)
     return f'{len(errors)} of {total} files could not be used: ' + ', '.join(
         f'{count} {reason}' for reason, count in reasons.most_common())
+
+
+def short_words(files):
+    """One line about files with less sound than any syllable has."""
+    more = f' and {len(files) - _SHOWN} more' if len(files) > _SHOWN else ''
+    return (f'shorter than {SHORTEST_SECONDS} s, where nothing can be heard to be felt, and answered all the same: '
+            f'{", ".join(" ".join(shown(file).split()) for file in files[:_SHOWN])}{more}')

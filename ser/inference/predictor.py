@@ -15,6 +15,7 @@ from ser.evaluation.dimension_files import read_task
 from ser.inference import dimension_formats, formats
 from ser.inference.decoding import decoded
 from ser.inference.emotion_windows import SILENCE_DB, check_silence, is_silent
+from ser.shards.audio_encode import SHORTEST_SECONDS
 from ser.shards.batch import padded_length
 from ser.shards.reader import windows
 from ser.training.device import choose_device, network_dtype
@@ -41,6 +42,8 @@ class Result:
     """Target of a further head -> {value: probability}; never calibrated."""
     silent: bool = False
     """Whether nobody speaks in it (emotion_windows.is_silent): the model was not asked, and there are no values."""
+    short: bool = False
+    """Whether it has less than any syllable (audio_encode.SHORTEST_SECONDS): whatever is said of it says little."""
 
 
 @dataclass
@@ -50,6 +53,7 @@ class _Open:
     file: str
     error: str | None = None
     silent: bool = False
+    short: bool = False
     sums: np.ndarray | float = 0.0
     windows: int = 0
     waiting: int = 0
@@ -135,6 +139,7 @@ class Predictor:
         queue.files.append(entry)
         if clip.error:
             return
+        entry.short = len(clip.samples) < SHORTEST_SECONDS * self.sample_rate
         entry.silent = is_silent(clip.samples, self.sample_rate, self.silence_db)
         if entry.silent:
             return
@@ -163,9 +168,10 @@ class Predictor:
         auxiliary = {head.target: dict(zip(head.names, column.tolist(), strict=True))
                      for head, column in zip(self._heads[1:], others, strict=True)}
         if not self.classifies:
-            return Result(entry.file, values, auxiliary=auxiliary)
+            return Result(entry.file, values, auxiliary=auxiliary, short=entry.short)
         values = self.calibration.apply(values)
-        return Result(entry.file, values, None, self.calibration.answer(values, self.names)[0], auxiliary)
+        emotion, _ = self.calibration.answer(values, self.names)
+        return Result(entry.file, values, emotion=emotion, auxiliary=auxiliary, short=entry.short)
 
     def values(self, clips):
         """float64 (B, C) uncalibrated probabilities or (B, D) dimensions of B clips, int16 (n,) at `sample_rate`."""

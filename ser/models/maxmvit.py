@@ -9,7 +9,6 @@ from torch import nn
 from ser.errors import SerError
 from ser.features.frontend import FEATURES, FrontEnd
 from ser.features.mixup import mix_views
-from ser.models.backbones import build_backbone
 from ser.models.contract import Output, SpeechModel
 from ser.models.fusion import GatedScalarFusion, build_fusion, check_views, wants_tokens
 from ser.models.heads import build_head
@@ -58,6 +57,9 @@ def build_network(model, image, classes: int, load_pretrained: bool = True, auxi
     auxiliary: further target -> its values; each gets a head of the same kind.
     Raises SerError for views, backbones, fusion or weights that do not fit together.
     """
+    # timm takes seconds to import, which commands that read the config alone and the other systems do without.
+    from ser.models.backbones import build_backbone
+
     views = features_of_views(model)
     check_views(model.fusion, len(views))
     if load_pretrained:

@@ -5,7 +5,6 @@ import os
 import urllib.request
 from pathlib import Path
 
-import timm
 import torch
 
 from ser.errors import SerError, did_you_mean
@@ -42,6 +41,8 @@ def check_pretrained(model) -> None:
 
 def check_name(name: str, where: str) -> None:
     """Refuse (SerError) a name that timm does not know, with or without a tag such as '.in1k'."""
+    import timm
+
     if not timm.is_model(name):
         raise SerError(f"{where}.name: timm has no model '{name}'.{did_you_mean(name, timm.list_models())} "
                        'Allowed: any name of timm.list_models()')
@@ -59,6 +60,8 @@ def published(name: str, where: str) -> dict:
     Raises SerError for an unknown name, when timm publishes none, and when they are not cached and their host does
     not answer.
     """
+    import timm
+
     remedy = f'Set {where}.pretrained: false, or {where}.weights: FILE (a safetensors file)'
     check_name(name, where)
     config = timm.get_pretrained_cfg(name)

@@ -3,7 +3,8 @@
 OUT/
   <name>.tar ...   every damaged shard that holds a good sample, under its own name: those samples, in their order
   index.jsonl      a line per sample: key, shard, spans, sha256 of the audio, metadata
-  shards.json      format, corpus facts, counts, seconds, sha256 per shard
+  shards.json      format, corpus facts, counts, seconds, sha256 per shard and, where every sample is audio and JSON, of
+                   the index
   skipped.csv      what is lost: key, shard, offset, member, reason, detail
 """
 
@@ -18,7 +19,7 @@ from ser.labels import ordered
 from ser.shards.publish import INDEX, MANIFEST, PARTIAL, SKIPPED, staging, write_file
 from ser.shards.reader import SpanReader
 from ser.shards.tar import TarWriter
-from ser.shards.write import FORMAT_VERSION, json_bytes
+from ser.shards.write import FORMAT_VERSION, index_facts, json_bytes
 
 FACTS = ('corpus', 'title', 'licence', 'language', 'homepage')
 COLUMNS = ('key', 'shard', 'offset', 'member', 'reason', 'detail')
@@ -55,11 +56,12 @@ def repair(examinations, out):
                 if examination.samples:
                     path = folder / names[examination.path]
                     shards.append(_write_shard(path, examination, lines))
-            write_file(folder / INDEX, b''.join(json_bytes(line) + b'\n' for line in lines))
+            index = b''.join(json_bytes(line) + b'\n' for line in lines)
+            write_file(folder / INDEX, index)
             lost = [fault for examination in damaged for fault in examination.lost]
             if lost:
                 write_file(folder / SKIPPED, _table(lost))
-            write_file(folder / MANIFEST, json_bytes(_manifest(damaged, shards), indent=1) + b'\n')
+            write_file(folder / MANIFEST, json_bytes(_manifest(damaged, shards, index), indent=1) + b'\n')
     except OSError as error:
         raise SerError(f"cannot write to '{out}': {error.strerror or error}") from error
     return tuple(shard['name'] for shard in shards)
@@ -98,7 +100,7 @@ def _write_shard(path, examination, lines):
     return {'name': path.name, 'size': size, 'utterances': len(examination.samples), 'sha256': digest}
 
 
-def _manifest(damaged, shards):
+def _manifest(damaged, shards, index):
     samples = [sample for examination in damaged for sample in examination.samples]
     emotions = Counter(sample.row.emotion for sample in samples if sample.row.emotion)
     speakers = Counter(sample.row.speaker for sample in samples if sample.row.speaker is not None)
@@ -107,7 +109,14 @@ def _manifest(damaged, shards):
             'seconds': round(sum(sample.seconds for sample in samples), 3),
             'emotions': {name: emotions[name] for name in ordered(emotions)},
             'speakers': {name: speakers[name] for name in sorted(speakers, key=natural)},
-            'skipped': dict(sorted(skipped.items())), 'shards': shards}
+            'skipped': dict(sorted(skipped.items())),
+            **({'index': index_facts(index)} if all(map(_of_builder, samples)) else {}), 'shards': shards}
+
+
+def _of_builder(sample):
+    """Whether a line of the index says all there is of a sample; of one with other members a reader must scan."""
+    parts = ['audio' if member.kind == 'audio' else member.suffix for member in sample.members]
+    return sorted(parts) == ['audio', 'json']
 
 
 def _facts(damaged):

@@ -152,6 +152,11 @@ def json_bytes(value, indent=None):
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode('utf-8', 'backslashreplace')
 
 
+def index_facts(data):
+    """What the manifest says of the index, whose bytes are `data`, so that a remote reader can trust it."""
+    return {'name': INDEX, 'size': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
+
+
 def sample_metadata(utterance, encoded):
     """The sample's JSON object, in its fixed key order, extra keys sorted after."""
     fixed = {name: getattr(utterance, name) for name in (
@@ -237,6 +242,6 @@ def _write_index(folder, shards, summary, settings):
         'speakers': dict(summary.speakers), 'skipped': dict(summary.skipped),
         'clipped': {'samples': summary.clipped_samples, 'files': summary.clipped_files},
         'doubtful': summary.doubtful,
-        'index': {'name': INDEX, 'size': len(index), 'sha256': hashlib.sha256(index).hexdigest()},
+        'index': index_facts(index),
         'shards': shards.shards}
     write_file(folder / MANIFEST, json_bytes(manifest, indent=1) + b'\n')
