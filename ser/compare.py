@@ -52,6 +52,8 @@ def _body(args):
 
         write_whole(args.page, comparison_page(args.runs, facts))
     print('\n'.join(comparison_lines(facts)))
+    for file in filter(None, (args.json, args.markdown, args.page)):
+        print(f'{file}: written')
 
 
 if __name__ == '__main__':

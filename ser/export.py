@@ -50,6 +50,9 @@ def main(argv=None):
 
 def _body(args):
     log_to_terminal()
+    from ser.training.run import open_run
+
+    open_run(args.run)  # before torch and friends, which take seconds to import
     from ser.exporting.export import export_run
 
     exported = export_run(args.run, args.format, args.out, args.clips)

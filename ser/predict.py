@@ -155,9 +155,9 @@ def _check_task(args, predictor):
 
 
 def _watched(results, total, late, bad, short):
-    """Pass results on, remember the errors and the files that are too short, and show a bar where a terminal shows nothing else meanwhile.
+    """Pass results on and remember the errors and the files that are too short.
 
-    late: whether nothing is shown before the last result.
+    A bar is shown where a terminal shows nothing else meanwhile. late: whether nothing is shown before the last result.
     """
     from tqdm import tqdm
 

@@ -110,6 +110,8 @@ def test_no_folder_is_shown_and_runs_called_alike_are_told_apart(tmp_path):
 
 def test_the_option_of_the_command(runs, tmp_path, capsys):
     assert main([*map(str, runs), '--page', str(tmp_path / 'page.html'), '--json', str(tmp_path / 'facts.json')]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [f'{tmp_path / "facts.json"}: written',
+                                                         f'{tmp_path / "page.html"}: written']
     assert (tmp_path / 'page.html').read_text() == comparison_page(runs, json.loads(
         (tmp_path / 'facts.json').read_text()))
     with pytest.MonkeyPatch.context() as patch:

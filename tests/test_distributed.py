@@ -11,7 +11,7 @@ from ser.training.distributed import World, check_batch, check_sync, wrap
 def test_one_process_is_a_world_of_one():
     world = World()
     assert world.is_main and world.gather(3) == [3] and world.from_main(4) == 4
-    world.agree(digest='x')
+    world.agree({'the split': 'x'})
 
 
 @pytest.mark.parametrize('good', [(16, 1, 1), (16, 4, 2), (2, 1, 1)])
@@ -29,8 +29,8 @@ def test_batches_that_do_not_divide_name_one_that_does(bad):
 
 def test_ranks_that_see_different_data_are_refused(monkeypatch):
     monkeypatch.setattr(World, 'gather', lambda self, value: ['a', 'b'])
-    with pytest.raises(SerError, match='disagree on digest: rank 0 has a, rank 1 has b'):
-        World(0, 2).agree(digest='a')
+    with pytest.raises(SerError, match='disagree on the split: rank 0 has a, rank 1 has b'):
+        World(0, 2).agree({'the split': 'a'})
 
 
 class OfTwo(World):

@@ -133,7 +133,7 @@ def test_machines_with_other_shards_refuse_both(homes):
     make_shards(homes[1] / 'data', n_speakers=8, clips_per=2, seconds=0.3)
     done = launch(loopback, homes, TRAIN)
     for code, said in done:
-        assert code != 0 and 'error: the ranks disagree on digest: rank 0 has' in said
+        assert code != 0 and 'error: the ranks disagree on the samples and their labels (digest): rank 0 has' in said
     assert not (homes[0] / 'run').exists()
 
 

@@ -70,6 +70,17 @@ def test_nothing_found_says_how_to_build(folder):
                                 f'ravdess SOURCE {folder}/empty')
 
 
+def test_a_compressed_tar_is_not_passed_over_in_silence(folder, caplog):
+    for name in ('x.tar.gz', 'y.tgz'):
+        (folder / 'empty' / name).touch()
+    with pytest.raises(SerError, match=r'empty: no \*.tar in this folder, but x.tar.gz: .* Unpack it'):
+        expand([folder / 'empty'])
+    (folder / 'empty' / 'z.tar').touch()
+    assert names(expand([folder / 'empty'])) == names(expand([folder / 'empty'])) == ['z.tar']
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 and 'empty: not read: x.tar.gz and 1 more: ' in said[0]
+
+
 def test_what_is_no_path_or_no_file():
     with pytest.raises(SerError, match='is not a path'):
         expand([''])

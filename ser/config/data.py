@@ -18,7 +18,8 @@ class DataConfig(Section):
     test_shards: tuple[str, ...] = ()
     """Tars of the test part, where each part has shards of its own."""
     remote: bool = False
-    """Whether shards may be addresses: s3://, gs:// or https:// (a folder with the builder's index, tars, braces)."""
+    """Whether shards may be addresses: s3://, gs:// or https:// (a folder with the builder's index, tars, braces);
+    http:// on this machine alone."""
     scan_remote: bool = False
     """Whether remote shards without the builder's index may be downloaded and scanned for it."""
     cache: str | None = None

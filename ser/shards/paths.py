@@ -3,7 +3,9 @@
 All are local, but for object storage and web servers where `data.remote` allows them.
 """
 
+import functools
 import glob
+import logging
 import re
 from pathlib import Path
 
@@ -26,9 +28,12 @@ MAX_CHARACTERS = 10_000
 BUILDER_FILES = (INDEX, MANIFEST, SKIPPED)
 """What the builder writes beside its tars; a glob such as `folder/*` passes over them."""
 
+_PACKED = ('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar.zst')
 _SCHEME = re.compile(r'^[A-Za-z][A-Za-z0-9+.-]+:')
 _RANGE = re.compile(r'^(\d+)\.\.(\d+)$')
 _NAMED = re.compile(r'^([A-Za-z0-9][A-Za-z0-9_.+-]*)=(.*)$', re.DOTALL)
+
+log = logging.getLogger(__name__)
 
 
 def set_of(entry):
@@ -152,12 +157,24 @@ def _exists(path):
 def _existing(path, pattern):
     if path.is_dir():
         tars = [tar for tar in path.iterdir() if tar.suffix == '.tar' and tar.is_file()]
+        packed = sorted(file.name for file in path.iterdir() if file.name.endswith(_PACKED) and file.is_file())
+        if not tars and packed:
+            raise SerError(f'{pattern}: no *.tar in this folder, but {packed[0]}: shards are tar files that are not '
+                           'compressed. Unpack it (gunzip, unxz, unzstd), or build shards from what it holds')
         if not tars:
             raise SerError(f'{pattern}: no *.tar in this folder. {build_hint(path)}')
+        if packed:
+            _warn_of_packed(pattern, *packed)
         return tars
     if not path.is_file():
         raise SerError(f'{pattern}: not a plain file. A shard is a tar file on a local disk')
     return [path]
+
+
+@functools.cache  # said once, however often the shards are listed
+def _warn_of_packed(pattern, first, *others):
+    more = f' and {len(others)} more' if others else ''
+    log.warning('%s: not read: %s%s: shards are tar files that are not compressed', pattern, first, more)
 
 
 def build_hint(folder):

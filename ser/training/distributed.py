@@ -68,8 +68,8 @@ class World:
                 dist.broadcast(whole, src=0)
                 tensor.copy_(whole)
 
-    def agree(self, **facts):
-        """Raises SerError on every rank when the ranks do not see the same facts."""
+    def agree(self, facts):
+        """Raises SerError on every rank when the ranks do not see the same facts, a dict of words -> value."""
         for name in facts:
             values = self.gather(facts[name])
             if len(set(map(str, values))) > 1:

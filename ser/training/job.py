@@ -193,7 +193,8 @@ def prepare(config, world, device):
                      config.run.seed, training.batch_size, training.epochs,
                      groups=balance_groups(index, split.parts['train'], config.data))
     audit = audit_for_run(index, split, labelled.names, config.data) if world.is_main else None
-    world.agree(digest=labelled.digest, split=split.digest, steps=plan.steps_per_epoch, batch=training.batch_size)
+    world.agree({'the samples and their labels (digest)': labelled.digest, 'the split (digest)': split.digest,
+                 'the steps of an epoch': plan.steps_per_epoch, 'training.batch_size': training.batch_size})
     return Job(config, world, device, dtype, index, task, split, plan, model, labelled.dropped, labelled.digest, audit)
 
 

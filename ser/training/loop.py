@@ -281,11 +281,12 @@ class Trainer:
             save_checkpoint(self.run.checkpoints, state, p.global_step, {step for _, _, step in p.top})
 
     def _report_met(self):
-        """Add what the readers of all ranks met to the totals, and say so once an epoch at least."""
+        """Add what the readers of all ranks met to the totals; say so where something is new, and at the end."""
         met = sum(self.world.gather(self._met), Counter())
         self._met = Counter()
         if self.model.graphed is not None:
             log.info(self.model.graphed.line())
-        if met:
-            self.progress.counters = dict(Counter(self.progress.counters) + met)
+        new = met.keys() - self.progress.counters.keys()
+        self.progress.counters = dict(Counter(self.progress.counters) + met)
+        if new or (self.progress.counters and self.progress.finished):
             log.info(reading_line(self.progress.counters))

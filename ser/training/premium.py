@@ -1,6 +1,7 @@
 """The leak premium: one config trained on unseen speakers and on random clips, and the difference of the scores."""
 
 import logging
+import shlex
 
 from ser.config.protocol import SpeakerProtocol, UtteranceProtocol
 from ser.errors import SerError
@@ -43,7 +44,8 @@ def train_premium(config, out=None, dry_run=False, say=print):
             return code
         if world.is_main:
             lines = failure_lines(failed) if failed else [
-                *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}']
+                *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}',
+                f'next: ser report {shlex.quote(str(folder / PROTOCOLS[0]))}']
             for line in lines:
                 log.info(line)
         return SOME_FAILED if failed else 0
