@@ -107,6 +107,24 @@ def test_help_is_instant_and_imports_nothing_heavy(command):
     assert min(times) < 0.3
 
 
+@pytest.mark.parametrize('command', [
+    ['train', '--shards', 'nowhere'], ['train', '--resume', 'nowhere'], ['export', 'nowhere', '--format', 'onnx'],
+    ['predict', 'nowhere.wav', '--model', 'nowhere']], ids=' '.join)
+def test_a_wrong_path_is_refused_before_slow_imports(command, tmp_path):
+    code = (f'import sys\nfrom ser.cli import main\nassert main({command}) == 2\n'
+            'heavy = {"torch", "sklearn", "matplotlib"} & set(sys.modules)\nassert not heavy, heavy')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                          env=os.environ | {'PYTHONPATH': str(ROOT)})
+    assert done.returncode == 0 and done.stderr.startswith('error: ') and 'nowhere' in done.stderr, done.stderr
+
+
+def test_what_only_some_systems_and_scores_want_is_not_imported_with_the_rest():
+    code = ('import sys, ser.inference.predictor\n'
+            'slow = {"timm", "torchvision", "sklearn", "scipy.signal", "matplotlib"} & set(sys.modules)\n'
+            'assert not slow, slow')
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=120, cwd=ROOT)
+
+
 def test_every_command_of_the_cli_exists_and_unknown_ones_are_refused():
     from ser.cli import COMMANDS as TABLE
     from ser.cli import main

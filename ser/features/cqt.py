@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import torch
-from nnAudio.features.cqt import CQT1992v2
 from torch import nn
 from torch.func import functional_call
 
@@ -59,6 +58,9 @@ class NnAudioCqt(nn.Module):
     """
 
     def __init__(self, config, sample_rate):
+        # It brings scipy.signal: seconds to import, which systems without a CQT do without.
+        from nnAudio.features.cqt import CQT1992v2
+
         super().__init__()
         check_bins(config, sample_rate)
         # nnAudio's Q is filter_scale / (r - 1).

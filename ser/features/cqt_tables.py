@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from nnAudio.utils import create_cqt_kernels
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,8 @@ class Atoms:
     """nnAudio's CQT kernels, each cut to its support. lengths: samples of each bin's atom."""
 
     def __init__(self, config, sample_rate):
+        from nnAudio.utils import create_cqt_kernels  # brings scipy.signal: seconds to import
+
         self.hop_length, self.sample_rate, self.octave = config.hop_length, sample_rate, config.bins_per_octave
         kernels, width, lengths, self.frequencies = create_cqt_kernels(
             quality(config.bins_per_octave), sample_rate, config.fmin_hz, config.bins, config.bins_per_octave)
@@ -93,7 +94,7 @@ class Atoms:
 
     def _band(self, index, hops):
         """Where bin `index`'s band starts, and conj(H) over it, scaled."""
-        from scipy.signal import ZoomFFT  # two seconds to import, which systems without a CQT do without
+        from scipy.signal import ZoomFFT
 
         size, length, atom = hops * self.hop_length, self.lengths[index], self.atoms[index]
         centre, bandwidth, _, whole = self._reach(index, hops)
