@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ser.errors import SerError
-from ser.inference.recordings import BadRecording, Named, Span, find_recordings, read_bytes, read_recording
+from ser.inference.recordings import BadRecording, Named, Span, find_recordings, named_by, read_bytes, read_recording
 from ser.shards.decode import decode
 from tests.shard_factory import audio_bytes, tone
 
@@ -33,6 +33,7 @@ def test_order_is_as_given_and_folders_are_searched(tmp_path):
     assert faults['gone.wav'] == 'no such file'
     assert faults['none'].startswith('no audio file in this folder')
     assert found[-1].fault == 'an empty name'
+    assert named_by('https://somewhere/a.wav')[0].fault.startswith('an address, and local files are read: download it')
 
 
 @pytest.mark.parametrize(('pattern', 'names'), [

@@ -110,6 +110,8 @@ def named_by(argument):
         return [Named(Path(argument), 'an empty name')]
     if os.path.lexists(argument):
         return _existing(Path(argument))
+    if '://' in argument:
+        return [Named(Path(argument), 'an address, and local files are read: download it and name the file')]
     found = []
     for name in expand_braces(argument):
         if os.path.lexists(name):

@@ -182,7 +182,8 @@ def _what_instead(path):
     if (path / 'shards.json').is_file() or any(path.glob('*.tar')):
         return ' It holds shards; a run is what python -m ser.train --shards makes of them'
     runs = sorted((found.parent for found in path.glob('*/config.yaml')), key=lambda run: run.stat().st_mtime)
-    return f' It holds runs: name one of them, such as {runs[-1]}' if runs else ' Runs are made by python -m ser.train'
+    return f' It holds runs: name one of them, such as {runs[-1]}' if runs else (
+        ' Runs are made by python -m ser.train, or fetched by ser pull OWNER/NAME OUT')
 
 
 def environment(device, reason, world_size):
