@@ -117,6 +117,29 @@ def test_a_place_that_would_be_spoilt_is_refused(run, others, tmp_path):
     with pytest.raises(SerError, match='no such shards'):
         evaluate_shards(run, [str(tmp_path / 'gone.tar')])
     assert not (run / 'evaluation-test').exists()
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'README.md').write_text('of something else')
+    with pytest.raises(SerError, match='mine: holds something else, which would be lost. Name another folder'):
+        evaluate_shards(run, [str(others)], tmp_path / 'mine')
+    assert (tmp_path / 'mine' / 'README.md').read_text() == 'of something else'
+
+
+def test_shards_that_are_called_alike_do_not_replace_each_other(run, others, tmp_path):
+    folders, answers = [], []
+    for name in ('a', 'b'):
+        make_shards(tmp_path / name, n_speakers=2, clips_per=1, seconds=0.2 if name == 'a' else 0.3)
+        _, out = evaluate_shards(run, [str(tmp_path / name)], device='cpu')
+        folders.append(out)
+        answers.append((out / 'predictions.csv').read_bytes())
+    digest = json.loads((folders[1] / 'data.json').read_text())['digest']
+    assert folders[1].name == f'{folders[0].name}-{digest[:8]}'
+    assert [(out / 'predictions.csv').read_bytes() for out in folders] == answers
+    # The same once more goes where it went before, by default and by name, though not over another run's.
+    for out in (None, folders[1]):
+        assert evaluate_shards(run, [str(tmp_path / 'b')], out, device='cpu')[1] == folders[1]
+    shutil.copytree(run, tmp_path / 'other')
+    with pytest.raises(SerError, match='holds something else'):
+        evaluate_shards(tmp_path / 'other', [str(tmp_path / 'b')], folders[1], device='cpu')
 
 
 @pytest.mark.parametrize(('names', 'expected'), [

@@ -9,6 +9,7 @@ from ser.train import main
 from ser.training import series
 from tests.pretend import pretender
 from tests.shard_factory import EMOTIONS, make_shards, sample, write_tar
+from tests.test_held import another
 from tests.tiny import ASSIGNMENTS
 
 
@@ -65,6 +66,14 @@ def test_a_stopped_fold_says_how_to_carry_on(shards, tmp_path, monkeypatch, capf
     monkeypatch.setattr(series, '_train', pretender(codes={'fold 2': 130}))
     assert main(arguments(shards, tmp_path / 'x')) == 130
     assert f'carries on with the folds: --folds all --out {tmp_path / "x"}' in capfd.readouterr().err
+
+
+def test_two_processes_do_not_train_the_same_folds(shards, tmp_path, monkeypatch, capfd):
+    trained = []
+    monkeypatch.setattr(series, '_train', pretender(trained=trained))
+    with another(tmp_path / 'x'):
+        assert main(arguments(shards, tmp_path / 'x')) == 2
+    assert 'another process is writing there' in capfd.readouterr().err and not trained
 
 
 def test_a_class_that_a_fold_does_not_test_is_said(tmp_path, monkeypatch, capfd):

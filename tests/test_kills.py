@@ -234,7 +234,7 @@ def test_when_the_launcher_alone_is_killed_its_ranks_end_and_the_lock_holds_till
         for pid in ranks:
             os.kill(pid, signal.SIGSTOP)
         launcher.kill()
-        with pytest.raises(SerError, match='another process is writing this run'), RunDirectory(out):
+        with pytest.raises(SerError, match='another process is writing there'), RunDirectory(out):
             pass
         for pid in ranks:
             os.kill(pid, signal.SIGCONT)

@@ -44,7 +44,7 @@ def test_a_second_process_is_refused_until_the_first_is_killed_whatever_its_read
     with subprocess.Popen([sys.executable, '-c', HOLD, str(tmp_path / 'run')], stdout=subprocess.PIPE,
                           text=True) as holder:
         assert holder.stdout.readline() == 'held\n'
-        with pytest.raises(SerError, match='another process is writing this run'), RunDirectory(tmp_path / 'run'):
+        with pytest.raises(SerError, match='another process is writing there'), RunDirectory(tmp_path / 'run'):
             pass
         holder.kill()
         holder.wait()

@@ -14,6 +14,7 @@ import torch
 
 from ser.files import sha256_of
 from ser.train import main
+from ser.training import session
 from tests.shard_factory import make_shards
 from tests.tiny import ASSIGNMENTS
 
@@ -178,6 +179,15 @@ def test_best_weights_that_the_checkpoint_does_not_know_are_written_again(run, t
     assert 'written again from its checkpoint' in capfd.readouterr().err and weights(copy) == weights(run)
     shutil.rmtree(copy / 'checkpoints')
     (copy / 'best.safetensors').unlink()
+
+
+def test_a_run_that_another_process_made_meanwhile_is_left_alone(run, shards, tmp_path, monkeypatch, capfd):
+    out = tmp_path / 'x'
+    monkeypatch.setattr(session, 'probe', lambda job: shutil.copytree(run, out))
+    assert main(arguments(shards, out, 'run.seed=5')) == 2
+    assert 'already holds a run. Continue it with --resume' in capfd.readouterr().err
+    for name in ('best.safetensors', 'config.yaml', 'data.json', 'metrics.csv'):
+        assert (out / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_resume_refuses_what_would_change_the_result(run, capfd):

@@ -14,6 +14,7 @@ from ser.evaluation.calibration_words import confidence_lines
 from ser.evaluation.card import protocol_lines, score_lines
 from ser.evaluation.dimension_words import of_dimensions
 from ser.evaluation.gates import gate_lines, gates_of
+from ser.evaluation.reading import read_json
 from ser.evaluation.repeats import pool_seeds
 from ser.evaluation.report import evaluate_run, pool_folds, score, write_scores
 from ser.evaluation.run_files import Facts, read_history
@@ -50,11 +51,13 @@ def evaluate_folder(path):
 def evaluate_shards(run, patterns, out=None, device='auto', assignments=(), merge=None):
     """(scores, folder) of a run's model on other shards, all their clips being one test part.
 
-    patterns: shards as data.shards. out: where the files go (default: RUN/evaluation-<shards>). assignments: --set
+    patterns: shards as data.shards. out: where the files go, nothing else's (default: RUN/evaluation-<shards>, with the
+    start of their digest where others are called so). assignments: --set
     texts of SETTABLE. merge: label -> class of these shards' labels, beside the run's own data.merge. A clip over
     data.max_seconds is scored by the mean of its windows. Clips of labels that the run does not know are left out and
     counted; clips and speakers that it has heard are noted.
-    Raises SerError for a folder that is no run, shards that cannot be read, and when no clip is left.
+    Raises SerError for a folder that is no run, shards that cannot be read, an `out` with anything else in it, and when
+    no clip is left.
     """
     from ser.training.device import choose_device
 
@@ -65,18 +68,19 @@ def evaluate_shards(run, patterns, out=None, device='auto', assignments=(), merg
     device, reason = choose_device(device)
     asked = ask(run, patterns, assignments, merge)
     config, names, evaluation = asked.config, asked.names, asked.evaluation
-    out = _folder(run, out, asked.labelled.index)
+    out = _folder(asked, out)
     log.info('device %s: %s', device, reason)
     predictions, gates, facts = answer(asked, device)
     regression = config.task.kind == 'dimensions'
     metrics = (dimension_report.score if regression else score)(predictions, facts, evaluation)
     metrics |= {} if regression else calibration_elsewhere(run, predictions, evaluation)
+    # First what says whose folder it is.
+    write_json(out / 'data.json', provenance(asked, facts) | {'run': run.resolve().name})
     predictions.write_csv(out / 'predictions.csv')
     if gates is not None:
         gates.write(out, evaluation.details)
         metrics |= gates_of(out)
     write_json(out / 'labels.json', list(names))
-    write_json(out / 'data.json', provenance(asked, facts) | {'run': run.resolve().name})
     card = _card(metrics, run.resolve().name)
     if regression:
         dimension_report.write_scores(out, metrics, predictions, metrics['protocol'], card)
@@ -165,14 +169,32 @@ def _settings(run, config, patterns, assignments):
     return changed.data.model_copy(update=shards), changed.evaluation
 
 
-def _folder(run, out, index):
-    """Where the files go. Raises SerError for a place that holds a run or is a file."""
-    out = run / f'evaluation-{shards_name(index.shards)}' if out is None else Path(out)
+def _folder(asked, out):
+    """Where the files go. Raises SerError for a file, a run, and a folder of anything but scores of these clips."""
+    digest, name = asked.labelled.digest, None if out is None else asked.run.resolve().name
+    if out is None:
+        out = asked.run / f'evaluation-{shards_name(asked.labelled.index.shards)}'
+        # Sets of one corpus are often called alike.
+        out = out if _is_free(out, digest, name) else out.with_name(f'{out.name}-{digest[:8]}')
+    out = Path(out)
     if (out / 'config.yaml').exists():
         raise SerError(f'--out {out}: is a run directory; its own scores would be lost. Name another folder')
     if out.exists() and not out.is_dir():
         raise SerError(f'--out {out}: is a file. Name a folder')
+    if not _is_free(out, digest, name):
+        raise SerError(f'--out {out}: holds something else, which would be lost. Name another folder, or empty it')
     return out
+
+
+def _is_free(folder, digest, name):
+    """Whether there is nothing, or scores of the same clips by the run of that name (None: by any)."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return True
+    try:
+        facts = read_json(folder / 'data.json', dict)
+    except SerError:
+        return False
+    return facts.get('digest') == digest and name in (None, facts.get('run'))
 
 
 def shards_name(shards):

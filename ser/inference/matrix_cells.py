@@ -1,5 +1,6 @@
 """One cell of a matrix: a row's model on one set of shards, with predictions and scores in a folder of its own."""
 
+import shutil
 import time
 from dataclasses import dataclass, replace
 
@@ -60,6 +61,8 @@ def make_cell(cell, folder, run, tested, config, merge=None):
     if cell.in_domain:
         metrics = _own_clips(cell, folder, run, tested.keys, config.evaluation)
     else:
+        # What lies there was not to be kept: of other weights or shards, or cut short.
+        shutil.rmtree(folder, ignore_errors=True)
         metrics, _ = with_world(config, lambda *_: evaluate_shards(run, tested.entries, folder, config.run.device,
                                                                    merge=merge))
     seconds = round(time.monotonic() - started, 3)

@@ -11,6 +11,7 @@ from ser.training.series import (
     Place,
     failure_lines,
     finished,
+    holding,
     labelled,
     pooled_lines,
     series_folder,
@@ -39,11 +40,12 @@ def all_folds(config, out=None, dry_run=False, say=print):
         items = fold_items(with_shards, index, names, folder)
         if dry_run:
             return dry_folds(index, names, items, place, say)
-        code, failed = train_series(items, place)
-        if code:
-            log.info('the same command carries on with the folds: --folds all --out %s', folder)
-            return code
-        return pool(items, failed, folder, place)
+        with holding(folder, place):
+            code, failed = train_series(items, place)
+            if code:
+                log.info('the same command carries on with the folds: --folds all --out %s', folder)
+                return code
+            return pool(items, failed, folder, place)
 
     return with_world(config, body)
 

@@ -12,6 +12,7 @@ from ser.training.series import (
     Place,
     check_emotions,
     failure_lines,
+    holding,
     labelled,
     series_folder,
     split_lines,
@@ -38,17 +39,18 @@ def train_premium(config, out=None, dry_run=False, say=print):
                  for protocol, of_protocol in _configs(with_data(config, world))]
         if dry_run:
             return _describe(items, place, say)
-        code, failed = train_series(items, place)
-        if code:
-            log.info('the same command carries on: --leak-premium --out %s', folder)
-            return code
-        if world.is_main:
-            lines = failure_lines(failed) if failed else [
-                *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}',
-                f'next: ser report {shlex.quote(str(folder / PROTOCOLS[0]))}']
-            for line in lines:
-                log.info(line)
-        return SOME_FAILED if failed else 0
+        with holding(folder, place):
+            code, failed = train_series(items, place)
+            if code:
+                log.info('the same command carries on: --leak-premium --out %s', folder)
+                return code
+            if world.is_main:
+                lines = failure_lines(failed) if failed else [
+                    *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}',
+                    f'next: ser report {shlex.quote(str(folder / PROTOCOLS[0]))}']
+                for line in lines:
+                    log.info(line)
+            return SOME_FAILED if failed else 0
 
     return with_world(config, body)
 

@@ -12,6 +12,7 @@ from ser.training.series import (
     check_emotions,
     failure_lines,
     finished,
+    holding,
     labelled,
     pooled_lines,
     series_folder,
@@ -39,7 +40,10 @@ def all_seeds(config, count, out=None, folds=False, dry_run=False, say=print):
         place = Place(world, device, reason)
         folder = series_folder(place, config, out, r'seed-\d+/fold-\d+' if folds else r'seed-\d+')
         series = _Seeds(with_data(config, world), count, folder, folds, place)
-        return series.describe(say) if dry_run else series.train()
+        if dry_run:
+            return series.describe(say)
+        with holding(folder, place):
+            return series.train()
 
     return with_world(config, body)
 

@@ -1,7 +1,6 @@
 """The run directory: made once, locked while in use, written file by file."""
 
 import csv
-import fcntl
 import logging
 import os
 import platform
@@ -16,6 +15,7 @@ from ser.errors import SerError
 from ser.evaluation.calibration import CALIBRATION, VALIDATION
 from ser.evaluation.reading import read_json
 from ser.files import verifies, write_json, write_rows, write_whole
+from ser.training.held import Held
 
 TASK, AUXILIARY = 'task.json', 'auxiliary.json'
 # What ser.evaluation reads.
@@ -67,22 +67,11 @@ class RunDirectory:
 
     def __init__(self, path):
         self.path = Path(path)
-        self._lock = None
+        self._held = Held(path)
         self._log_handler = None
 
     def __enter__(self):
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / '.lock', 'w')  # held until __exit__
-        except OSError as error:
-            raise SerError(f'{self.path}: cannot be made: {error.strerror}. Choose another --out') from error
-        try:
-            # A lock of the process, not of the open file: readers that fork must not keep it when we are killed.
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise SerError(f'{self.path}: another process is writing this run. Wait for it, stop it, '
-                           'or choose another --out') from error
+        self._held.__enter__()
         self._log_handler = logging.FileHandler(self.path / 'train.log', encoding='utf-8')
         self._log_handler.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s'))
         logging.getLogger('ser').addHandler(self._log_handler)
@@ -91,7 +80,7 @@ class RunDirectory:
     def __exit__(self, *exception):
         logging.getLogger('ser').removeHandler(self._log_handler)
         self._log_handler.close()
-        self._lock.close()
+        self._held.__exit__(*exception)
 
     def write_facts(self, task, data_facts, write_split):
         """Write what follows from the data: labels.json, data.json and split.csv (by calling write_split(path)).

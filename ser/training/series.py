@@ -1,5 +1,6 @@
 """Several runs one after another in one folder: finished ones stay, interrupted ones are carried on."""
 
+import contextlib
 import gc
 import logging
 import re
@@ -12,6 +13,7 @@ from ser.config.schema import Config
 from ser.errors import SerError
 from ser.shards.index import build_index
 from ser.shards.protocols import make_split
+from ser.training.held import Held
 from ser.training.job import prepare, probe
 from ser.training.run import RunDirectory, new_run_path
 from ser.training.session import one_run, refuse_changes, refuse_other_data
@@ -50,6 +52,14 @@ def series_folder(place, config, out, pattern):
         if not re.fullmatch(pattern, name):
             raise SerError(f'{folder}: holds the run {name}, which is none of these. Choose another --out')
     return folder
+
+
+@contextlib.contextmanager
+def holding(folder, place):
+    """Keep other processes out of the folder of a series; raises SerError, on every rank, where one is in it."""
+    with contextlib.ExitStack() as held:
+        place.world.on_main(lambda: bool(held.enter_context(Held(folder))))
+        yield
 
 
 def check_started(items):

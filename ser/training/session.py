@@ -191,6 +191,9 @@ def one_run(job, path, reason, resume=False, offer_small=False):
             trainer.resume()
         return _train_and_test(job, trainer)
     with trainer.run as run:
+        if not resume:
+            # It may have become a run of another process since it was looked at.
+            new_run_path(job.config.run, path)
         run.write_facts(job.task, job.facts(), job.write_split)
         if resume:
             trainer.resume()

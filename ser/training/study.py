@@ -1,6 +1,5 @@
 """A folder of runs that belong together: described once, held by one process, carried on by the same command."""
 
-import fcntl
 import json
 import logging
 import os
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from ser.errors import SerError
 from ser.evaluation.reading import read_json
+from ser.training.held import Held
 from ser.training.job import prepare, probe
 from ser.training.run import RunDirectory
 from ser.training.session import RESUMABLE, one_run, refuse_changes, with_world
@@ -27,7 +27,7 @@ class Study:
         description: plain data that the same command gives again. Raises SerError when the folder holds something else.
         """
         self.path, self.file, self.description = Path(path), file, json.loads(json.dumps(description))
-        self._lock = None
+        self._held = Held(path)
         self._check()
 
     def _check(self):
@@ -45,21 +45,11 @@ class Study:
                                f'{new} here. Repeat its command to carry on, or name another folder')
 
     def __enter__(self):
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / '.lock', 'w')  # held until __exit__
-        except OSError as error:
-            raise SerError(f'--out {self.path}: cannot be made: {error.strerror}. Choose another') from error
-        try:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise SerError(f'--out {self.path}: another process is writing there. Wait for it, stop it, or choose '
-                           'another') from error
+        self._held.__enter__()
         return self
 
     def __exit__(self, *exception):
-        self._lock.close()
+        self._held.__exit__(*exception)
 
 
 def difference(old, new, where=''):
