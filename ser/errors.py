@@ -9,6 +9,11 @@ class SerError(Exception):
     """
 
 
+def install(extra):
+    """How to get the packages of an optional part of the project, for messages."""
+    return f"pip install -e '.[{extra}]' in the checkout"
+
+
 def nearest(word, allowed):
     """The entry of `allowed` closest in spelling to `word`, or None when none is close."""
     import difflib

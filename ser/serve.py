@@ -49,7 +49,7 @@ def main(argv=None):
 def _body(args):
     import os
 
-    from ser.errors import SerError
+    from ser.errors import SerError, install
     from ser.serving.limits import Limits, check_token
 
     limits = Limits(args.max_bytes, args.max_seconds, args.queue, args.timeout, args.batch, args.wait_ms)
@@ -64,7 +64,7 @@ def _body(args):
     except ModuleNotFoundError as error:
         if error.name not in ('fastapi', 'uvicorn', 'python_multipart', 'starlette'):
             raise
-        raise SerError(f"ser serve: {error.name} is not installed. In the checkout: pip install -e '.[web]'") from None
+        raise SerError(f'ser serve: {error.name} is not installed: {install("web")}') from None
     from ser.training.run import open_run
 
     log_to_terminal()

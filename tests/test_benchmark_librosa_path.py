@@ -100,5 +100,5 @@ def test_one_thread_for_the_processes_alone(monkeypatch):
 def test_without_librosa_one_line_says_how_to_get_it(monkeypatch):
     check_librosa()
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-    with pytest.raises(SerError, match=r"librosa is not installed. In the checkout: pip install -e '.\[benchmark\]'$"):
+    with pytest.raises(SerError, match=r"librosa is not installed: pip install -e '\.\[benchmark\]' in the checkout$"):
         check_librosa()

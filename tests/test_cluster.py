@@ -86,7 +86,7 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     assert main(['demo', '-', str(tmp_path / 'out'), '--engine', 'dask']) == 2
     assert capsys.readouterr().err == ("error: --engine dask needs dask.distributed, which is not installed: pip "
-                                       "install -e '.[cluster]'\n")
+                                       "install -e '.[cluster]' in the checkout\n")
 
 
 @contextlib.contextmanager

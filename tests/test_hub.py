@@ -95,7 +95,7 @@ def test_a_data_set_without_parquet_files_offers_the_export(tmp_path, monkeypatc
 
 def test_without_the_library_its_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
-    with pytest.raises(SerError, match=r'needs the package huggingface_hub: pip install -e "\.\[hub\]"'):
+    with pytest.raises(SerError, match=r"needs the package huggingface_hub: pip install -e '\.\[hub\]'"):
         hub.fetch('hub:owner/name')
 
 

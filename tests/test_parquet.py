@@ -241,5 +241,5 @@ def test_unreadable_sources_are_one_line(tmp_path, monkeypatch):
         list(parse(tmp_path))
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
-    with pytest.raises(SerError, match=r'need the package pyarrow: pip install -e "\.\[parquet\]"'):
+    with pytest.raises(SerError, match=r"need the package pyarrow: pip install -e '\.\[parquet\]'"):
         list(parse(tmp_path))

@@ -62,7 +62,7 @@ def test_a_missing_extra_says_how_to_get_it(tiny_run, capsys, monkeypatch):  # n
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, 'uvicorn', None)
     assert refusal([str(tiny_run.path)], capsys) == (
-        "error: ser serve: uvicorn is not installed. In the checkout: pip install -e '.[web]'\n")
+        "error: ser serve: uvicorn is not installed: pip install -e '.[web]' in the checkout\n")
 
 
 def test_a_thread_that_does_not_end_does_not_keep_the_process(tiny_run, monkeypatch):  # noqa: F811

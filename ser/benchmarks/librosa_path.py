@@ -16,7 +16,7 @@ import torch
 
 from ser.benchmarks.clips import waveforms
 from ser.command import keep_freed_memory
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.features.level import RANGE_EPSILON
 from ser.shards.pool import cores
 
@@ -30,7 +30,7 @@ LOADERS = 2
 def check_librosa():
     """Raises SerError where librosa is not installed."""
     if importlib.util.find_spec('librosa') is None:
-        raise SerError("--against librosa: librosa is not installed. In the checkout: pip install -e '.[benchmark]'")
+        raise SerError(f'--against librosa: librosa is not installed: {install("benchmark")}')
 
 
 @dataclass(frozen=True)

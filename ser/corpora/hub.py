@@ -6,12 +6,11 @@ This is the only place where a corpus is fetched by its source; every failure is
 import logging
 from pathlib import Path
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 
 log = logging.getLogger(__name__)
 
 PREFIX = 'hub:'
-INSTALL = 'pip install -e ".[hub]"'
 _LOGIN = "ask for access on its page, then log in with 'hf auth login'"
 # The library's exceptions by name, so that this needs nothing of it to be imported; the nearest ancestor counts.
 _REMEDIES = {
@@ -52,7 +51,7 @@ def _download(source, name, revision, patterns):
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise SerError(f"'{source}' needs the package huggingface_hub: {INSTALL}") from None
+        raise SerError(f"'{source}' needs the package huggingface_hub: {install('hub')}") from None
     try:
         return snapshot_download(repo_id=name, repo_type='dataset', revision=revision, allow_patterns=patterns)
     except Exception as error:

@@ -21,7 +21,7 @@ from ser.corpora.columns import (
     require,
 )
 from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.files import natural
 from ser.labels import canonical
 
@@ -60,7 +60,7 @@ def require_pyarrow():
     try:
         import pyarrow.parquet
     except ImportError:
-        raise SerError('parquet files need the package pyarrow: pip install -e ".[parquet]"') from None
+        raise SerError(f'parquet files need the package pyarrow: {install("parquet")}') from None
     return pyarrow.parquet
 
 

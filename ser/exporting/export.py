@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.evaluation.dimension_files import read_task
 from ser.evaluation.tables import counted
 from ser.exporting.folder import write_folder
@@ -82,7 +82,7 @@ def _check(config, format, out, parity_file):
         check_system(config)
     missing = [name for name in EXTRA if format == 'onnx' and find_spec(name) is None]
     if missing:
-        raise SerError(f"--format onnx needs {', '.join(missing)}: pip install -e '.[export]'")
+        raise SerError(f'--format onnx needs {", ".join(missing)}: {install("export")}')
 
 
 def _file(subject, format, out):

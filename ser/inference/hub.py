@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.files import verifies
 from ser.inference.hub_auxiliary import class_notes
 from ser.inference.hub_files import CARD, KNOWN, NEEDED, README, WEIGHTS, body, files_of, needed_by
@@ -18,7 +18,6 @@ from ser.training.run import open_run
 
 log = logging.getLogger(__name__)
 
-INSTALL = "pip install -e '.[hub]'"
 MOST_BYTES = 64 << 20
 """Largest file besides the weights that is fetched."""
 _NAME = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
@@ -236,7 +235,7 @@ def _api(repository):
     try:
         from huggingface_hub import HfApi
     except ImportError:
-        raise SerError(f"'{repository}' needs the package huggingface_hub: {INSTALL}") from None
+        raise SerError(f"'{repository}' needs the package huggingface_hub: {install('hub')}") from None
     # Its lines on every try again, at full length; what keeps the hub away is said once, by _explained.
     logging.getLogger('huggingface_hub').setLevel(logging.ERROR)
     # The library reads this variable when it is imported first, which may be long ago.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 
 RING_SECONDS = 30.0
 """What is held of sound that nobody has asked for yet; older sound is lost, and counted."""
@@ -66,7 +66,7 @@ def sound_library():
     try:
         import sounddevice
     except ImportError:
-        raise SerError("--microphone needs the package sounddevice: pip install -e '.[mic]'") from None
+        raise SerError(f'--microphone needs the package sounddevice: {install("mic")}') from None
     except OSError as error:
         raise SerError(f'--microphone needs PortAudio, which sounddevice cannot load ({_one_line(error)}). Install it '
                        'with the system\'s package manager (Debian, Ubuntu: apt-get install libportaudio2)') from None

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ser.config.ssl import EncoderFacts
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.models.encoder_files import SAMPLE_RATE, check_source, facts_of, family_of, files_of, read_config
 from ser.models.pretrained import first_line
 
@@ -51,8 +51,8 @@ def transformers():
     try:
         import transformers as library
     except ImportError:
-        raise SerError("model.kind: encoders of speech need transformers, which is not installed: pip install -e "
-                       "'.[ssl]'") from None
+        raise SerError(f'model.kind: encoders of speech need transformers, which is not installed: {install("ssl")}'
+                       ) from None
     return library
 
 

@@ -14,7 +14,7 @@ import platform
 import time
 from collections import deque
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.files import sha256_of
 from ser.shards.pool import cores
 
@@ -33,7 +33,7 @@ _LOOK_SECONDS = 5
 def check_cluster():
     """Raises SerError where the extra is not installed."""
     if importlib.util.find_spec('distributed') is None:
-        raise SerError("--engine dask needs dask.distributed, which is not installed: pip install -e '.[cluster]'")
+        raise SerError(f'--engine dask needs dask.distributed, which is not installed: {install("cluster")}')
 
 
 @contextlib.contextmanager
@@ -147,7 +147,7 @@ def _result(client, future):
                            'memory, or a decoder crashed); run again with --engine local --jobs 1') from None
         except ImportError as error:
             raise SerError(f'a worker of the cluster has other software: {_line(error)}. Install the same on all of '
-                           "them: pip install -e '.[cluster]'") from None
+                           f'them: {install("cluster")}') from None
 
 
 def _checked(function, wanted, items):

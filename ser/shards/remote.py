@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 
 SCHEMES = ('s3', 'gs', 'https')
 RANGE_BYTES = 1 << 24
@@ -172,8 +172,7 @@ def _system(remote):
                                          'retries': {'max_attempts': 1}}}
         return fsspec.filesystem(scheme, use_listings_cache=False, **options)
     except ImportError:
-        raise SerError(f"{remote}: reading {remote.scheme}:// needs fsspec and its parts: pip install -e '.[cloud]'"
-                       ) from None
+        raise SerError(f'{remote}: reading {remote.scheme}:// needs fsspec and its parts: {install("cloud")}') from None
 
 
 @contextlib.contextmanager

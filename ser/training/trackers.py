@@ -8,7 +8,7 @@ import re
 import secrets
 from importlib.util import find_spec
 
-from ser.errors import SerError
+from ser.errors import SerError, install
 from ser.evaluation.reading import read_json
 from ser.files import write_json
 from ser.models.pretrained import first_line
@@ -152,7 +152,7 @@ def check_tracker(wanted):
     # A folder of this name, such as one that the tracker itself made, is found as well, but has no origin.
     if wanted.kind != 'none' and (spec is None or spec.origin is None):
         raise SerError(f"run.tracker: kind '{wanted.kind}' needs a package that is not installed: "
-                       f"pip install -e '.[{wanted.kind}]', or set run.tracker.kind to none")
+                       f'{install(wanted.kind)}, or set run.tracker.kind to none')
 
 
 def start_tracker(config, run):
