@@ -6,6 +6,7 @@ import torch
 
 from ser.config.load import load_config
 from ser.shards.batch import padded_length
+from ser.training import warmup
 from ser.training.distributed import World
 from ser.training.job import prepare
 from ser.training.warmup import padded_lengths, warm_up
@@ -45,8 +46,13 @@ def test_a_clip_of_unknown_length_counts_as_the_shortest(folder):
     assert set(padded_lengths(job)) == {padded_length(1, job.config.data.sample_rate)}
 
 
-def test_tables_are_there_before_the_first_batch_and_what_does_not_fit_is_said(folder, caplog):
+def test_tables_are_there_before_the_first_batch_and_a_wait_or_what_does_not_fit_is_said(folder, caplog, monkeypatch):
     caplog.set_level('INFO')
+    job = job_of(folder)
+    warm_up(job, torch.device('cpu'))
+    tables = job.model.front_end.cqt.tables
+    assert tables.kept and 'CQT tables' not in caplog.text
+    monkeypatch.setattr(warmup, 'LONG_SECONDS', 0.0)
     job = job_of(folder)
     warm_up(job, torch.device('cpu'))
     tables = job.model.front_end.cqt.tables

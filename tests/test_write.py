@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +20,10 @@ import webdataset as wds
 from ser.corpora.utterance import Corpus, Utterance
 from ser.errors import SerError
 from ser.shards import write
-from ser.shards.write import write_shards
+from ser.shards.write import sample_metadata, write_shards
 
 KEYS = ['corpus', 'speaker', 'emotion', 'raw_label', 'language', 'gender', 'session', 'text_id', 'intensity',
-        'sample_rate', 'frames', 'sha256']
+        'sample_rate', 'frames', 'sha256', 'source_file']
 
 
 def corpus(folder, clips=7, rate=16000, frames=3000):
@@ -82,6 +83,7 @@ def test_a_plain_webdataset_reads_the_shards(built):
     assert json.loads(samples[3]['json'])['speaker'] == 's0'
     assert json.loads(samples[3]['json'])['valence'] == 3.5
     assert json.loads(samples[3]['json'])['language'] is None
+    assert json.loads(samples[3]['json'])['source_file'] == 'clip3.wav'
 
 
 def test_the_index_and_the_manifest_say_what_is_in_the_tars(built):
@@ -307,3 +309,10 @@ def test_ravdess_is_built_whole_and_its_stereo_files_are_averaged(real_corpora, 
             stereo += 1
     gc.collect()
     assert stereo == 5
+
+
+def test_the_name_of_the_file_stays_readable_whatever_it_is():
+    encoded = SimpleNamespace(sample_rate=8000, frames=1, sha256='x')
+    for name, told in (('日本/ж.wav', '日本/ж.wav'), ('a\udcff.wav', 'a\\udcff.wav')):
+        utterance = Utterance(Path(name), name, 'csv', 'happy', 'joy')
+        assert sample_metadata(utterance, encoded)['source_file'] == told

@@ -29,7 +29,7 @@ FIELDS = ('speaker', 'language', 'gender', 'session', 'text_id', 'intensity')
 _UNKNOWN = frozenset(('', 'nan', 'null', '<na>', '#n/a', 'n/a'))
 # Extra columns must not pass for the fields that every sample has, nor for the label itself.
 RESERVED = frozenset(('corpus', 'emotion', 'raw_label', 'label', 'speaker', 'language', 'gender', 'session', 'text_id',
-                      'intensity', 'sample_rate', 'frames', 'sha256'))
+                      'intensity', 'sample_rate', 'frames', 'sha256', 'source_file'))
 
 
 def column_options(*fields):

@@ -163,6 +163,8 @@ def sample_metadata(utterance, encoded):
         'corpus', 'speaker', 'emotion', 'raw_label', 'language', 'gender', 'session', 'text_id', 'intensity')}
     fixed.update({name: fixed[name] or None for name in ('emotion', 'raw_label')})
     fixed.update(sample_rate=encoded.sample_rate, frames=encoded.frames, sha256=encoded.sha256)
+    # Keys are plain ASCII; of a name that is not UTF-8 the odd bytes are escaped.
+    fixed['source_file'] = utterance.relative.encode('utf-8', 'backslashreplace').decode()
     return {**fixed, **dict(sorted(utterance.extra.items()))}
 
 
