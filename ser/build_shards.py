@@ -1,6 +1,7 @@
 """`ser shards`, `tools/build_shards.py`: a corpus folder into WebDataset shards."""
 
 import contextlib
+import re
 import shlex
 import sys
 import time
@@ -16,6 +17,8 @@ Exit code: 0 done, 1 done with some files unusable (listed in OUT/skipped.csv), 
 _SHOWN_SKIPS = 10
 # What the last line offers: the preset, its training.batch_size, and the share of the clips that protocols train on.
 _PRESET, _PRESET_BATCH, _TRAIN_SHARE = 'maxmvit-tiny', 32, 0.65
+# Two to train on, one to validate and one to test.
+_FEWEST_CLIPS = 4
 
 
 def _rate(text):
@@ -29,8 +32,8 @@ def parser():
     p.add_argument('corpus', metavar='CORPUS', help='a corpus by name: ser corpora lists them')
     p.add_argument('source', metavar='SOURCE', help='the corpus folder; csv: also the table itself; demo: -')
     p.add_argument('out', metavar='OUT', help='folder for the shards; must not hold any yet')
-    p.add_argument('--option', metavar='NAME=VALUE', action='append', default=[],
-                   help='an option of the corpus (ser corpora CORPUS lists them); repeatable')
+    p.add_argument('--option', metavar='NAME=VALUE ...', action='append', default=[],
+                   help='options of the corpus (ser corpora CORPUS lists them)')
     p.add_argument('--download', action='store_true',
                    help='first download the corpus to SOURCE, where its licence lets anybody')
     p.add_argument('--yes', action='store_true', help='with --download: the licence is accepted, do not ask')
@@ -49,7 +52,7 @@ def parser():
 
 def main(argv=None):
     """Run the command; returns the exit code."""
-    return run_command(_build, parser().parse_args(argv))
+    return run_command(_build, parser().parse_args(each_option(sys.argv[1:] if argv is None else argv)))
 
 
 def _build(args):
@@ -109,6 +112,18 @@ def _source(args):
     return str(path.absolute()) if args.engine != 'local' and path.exists() else args.source
 
 
+def each_option(words):
+    """Words of a command line with --option before every NAME=VALUE of a row of them.
+
+    argparse would take CORPUS, SOURCE and OUT for some of them where these come after.
+    """
+    told = []
+    for number, word in enumerate(words):
+        follows = number > 1 and told[-2] == '--option' and '=' in words[number - 1]
+        told += ['--option', word] if follows and re.match(r'[A-Za-z_]\w*=', word) else [word]
+    return told
+
+
 def corpus_options(words):
     """Name -> value of `NAME=VALUE` words. Raises SerError for a malformed or repeated one."""
     options = {}
@@ -161,7 +176,7 @@ def report(summary):
         official = f' (the published corpus has {summary.official})'
     yield (f"{summary.corpus}: {counted(summary.utterances, 'utterance')} in {counted(len(summary.shards), 'shard')}, "
            f'{summary.out}{official}')
-    yield f'hours: {summary.seconds / 3600:.2f}'
+    yield f'audio: {_duration(summary.seconds)}'
     yield f'speakers: {_speakers(summary)}'
     unlabelled = summary.utterances - sum(summary.emotions.values())
     without = [f'none {unlabelled} (dimensions only: train with task.kind=dimensions)'] if unlabelled else []
@@ -169,15 +184,26 @@ def report(summary):
     if summary.renamed:
         yield 'labels renamed: ' + ', '.join(f'{given} -> {name}' for given, name in summary.renamed)
     if summary.clipped_samples:
-        yield (f"peaks cut at full scale: {counted(summary.clipped_samples, 'sample')} in "
-               f"{counted(summary.clipped_files, 'file')}")
+        yield (f"rounded peaks beyond full scale (resampling can overshoot): "
+               f"{counted(summary.clipped_samples, 'sample')} in {counted(summary.clipped_files, 'file')}")
     for doubt, files in summary.doubtful.items():
         more = f' and {len(files) - _SHOWN_SKIPS} more, all of them in shards.json' if len(files) > _SHOWN_SKIPS else ''
         yield f"{doubt}, and kept: {counted(len(files), 'clip')}: {', '.join(files[:_SHOWN_SKIPS])}{more}"
     yield from _skips(summary)
-    shards = shlex.quote(str(summary.out))
-    yield f'audit: ser audit --shards {shards}'
-    yield f'next: python -m ser.train --shards {shards} --config {_PRESET}{_fitting(summary)}'
+    if summary.utterances < _FEWEST_CLIPS:
+        yield (f'too few clips to train on: {summary.utterances}, and at least {_FEWEST_CLIPS} are needed, to train '
+               'on, validate and test')
+        return
+    shards, batch, protocol = shlex.quote(str(summary.out)), *_fitting(summary)
+    yield f'audit: ser audit --shards {shards}{protocol}'
+    yield f'next: python -m ser.train --shards {shards} --config {_PRESET}{batch}{protocol}'
+
+
+def _duration(seconds):
+    if round(seconds) >= 3600:
+        return f'{seconds / 3600:.2f} hours'
+    minutes, rest = divmod(round(seconds), 60)
+    return f'{minutes} min {rest:02d} s' if seconds >= 59.5 else f'{seconds:.1f} s'
 
 
 def _speakers(summary):
@@ -206,7 +232,7 @@ def _shown(text):
 
 
 def _fitting(summary):
-    """What a tiny corpus, or one without speakers, needs besides the preset to be trained on."""
+    """(batch, protocol): options that a tiny corpus, or one without speakers, needs besides the preset."""
     speakers = sorted(summary.speakers.values())
     by_speaker = len(speakers) >= 3 and sum(speakers) == summary.utterances
     train = int(_TRAIN_SHARE * summary.utterances)
@@ -214,7 +240,7 @@ def _fitting(summary):
         # Speakers are in one part whole: with few, much less may be left to train on.
         train = min(train, sum(speakers[:max(int(_TRAIN_SHARE * len(speakers)), 1)]))
     batch = f' --set training.batch_size={max(train // 2 * 2, 2)}' if train < _PRESET_BATCH else ''
-    return batch + ('' if by_speaker else ' --protocol utterance')
+    return batch, '' if by_speaker else ' --protocol utterance'
 
 
 class Progress:

@@ -34,7 +34,7 @@ def write_whole(path, content):
     Raises SerError when the disk is full or read-only; the old file is then intact and nothing is left behind.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{path.name}.partial')
+    temporary, before = path.with_name(f'.{path.name}.partial'), os.path.lexists(path)
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_whole(path, content):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise SerError(f'{path}: cannot be written: {error.strerror or error}. Free some space or choose another '
-                       '--out; the file that was there before is intact') from error
+                       f'--out{"; the file that was there before is intact" if before else ""}') from error
 
 
 def write_json(path, value):

@@ -7,7 +7,7 @@ from ser.command import SOME_BAD, Parser, log_to_terminal, run_command
 MOST_PREVIEWS = 32
 EPILOG = """\
 For each FILE, named after its stem (one that comes twice is numbered):
-  <stem>.npz, .png           waveform, CQT and Mel (where the sample rate allows them) and what else the model sees
+  <stem>-features.npz, .png  waveform, CQT and Mel (where the sample rate allows them) and what else the model sees
 with --stages:
   <stem>-stages.npz, .json   the waveform raw, trimmed, resampled, fixed, prepared; spectra; levels, lengths, trimming
   <stem>-stages.png, -spectra.png, -augmented.png (--augment), -layers.png (models with an encoder)

@@ -54,6 +54,10 @@ def main(argv=None):
 
 def _body(args):
     _check(args)
+    # Before torch and friends, which take seconds to import.
+    from ser.training.run import open_run
+
+    open_run(args.model)
     if args.timeline or args.microphone:
         return _live(args) if args.microphone else _timelines(args)
     from pathlib import Path
@@ -63,20 +67,21 @@ def _body(args):
 
     recordings = find_sources(args.files)
     check_places('--out', [None if args.out is None else Path(args.out)], recordings)
-    from ser.inference.prediction_words import count_words, short_words
+    from ser.inference.prediction_words import Remarks, count_words
     from ser.shards.pool import cores
 
     predictor = _predictor(args)
-    shape, bad, short = format_of(args, sys.stdout.isatty()), [], []
+    shape, remarks = format_of(args, sys.stdout.isatty()), Remarks()
     results = predictor.predict(recordings, args.jobs or cores())
-    results = _watched(results, len(recordings), args.out or shape == 'table', bad, short)
+    results = _watched(results, len(recordings), args.out or shape == 'table', remarks)
     options = {} if args.top is None else {'top': args.top}
     _write(predictor.formats[shape](results, predictor.names, **options), args.out)
+    _say_written(args.out, len(recordings))
     _footnotes(args, shape, predictor)
-    if short:
-        print(f'note: {short_words(short)}', file=sys.stderr)
-    if bad:
-        print(count_words(bad, len(recordings)), file=sys.stderr)
+    for words in remarks.notes(timeline=predictor.classifies):
+        print(f'note: {words}', file=sys.stderr)
+    if remarks.errors:
+        print(count_words(remarks.errors, len(recordings)), file=sys.stderr)
         return SOME_BAD
 
 
@@ -88,6 +93,8 @@ def _timelines(args):
     plan = plan_of(request)
     predictor = _predictor(args)
     _write(timelines(predictor, plan, bad, _progress if sys.stderr.isatty() else None), plan.together)
+    for place in (request.out, request.picture):
+        _say_written(place, len(plan.recordings) - len(bad))
     for file, why in bad:
         print(f'{file}: {why}', file=sys.stderr)
     _footnotes(args, 'table' if request.format == 'table' else 'jsonl', predictor)
@@ -154,8 +161,8 @@ def _check_task(args, predictor):
                            'Leave it out')
 
 
-def _watched(results, total, late, bad, short):
-    """Pass results on and remember the errors and the files that are too short.
+def _watched(results, total, late, remarks):
+    """Pass results on and add them to the `remarks` (prediction_words.Remarks).
 
     A bar is shown where a terminal shows nothing else meanwhile. late: whether nothing is shown before the last result.
     """
@@ -164,10 +171,7 @@ def _watched(results, total, late, bad, short):
     quiet = late or not sys.stdout.isatty()
     for result in tqdm(results, total=total, unit='file', leave=False,
                        disable=not (quiet and sys.stderr.isatty() and total > 1)):
-        if result.error:
-            bad.append(result.error)
-        elif result.short:
-            short.append(result.file)
+        remarks.add(result)
         yield result
 
 
@@ -181,11 +185,23 @@ def _write(lines, out):
     write_whole(out, ''.join(f'{line}\n' for line in lines))
 
 
+def _say_written(place, count):
+    """Say on stderr, where results on standard output are not disturbed, that answers of `count` files are written."""
+    from ser.evaluation.tables import counted
+
+    if place is not None and count:
+        print(f'{place}: written, {counted(count, "file")}', file=sys.stderr)
+
+
 def _footnotes(args, shape, predictor):
     """What a reader of the results must know, on stderr."""
     from ser.inference.prediction_words import calibration_words
     from ser.inference.predictor import trained_on_synthetic_speech
+    from ser.training.run import RunDirectory
 
+    if RunDirectory(args.model).unfinished:
+        print(f'note: training of {args.model} is not finished; these are its best weights so far. Continue: python -m '
+              f'ser.train --resume {args.model}', file=sys.stderr)
     if predictor.classifies:
         print(f'note: {calibration_words(predictor.calibration, args.raw, args.threshold)}', file=sys.stderr)
     if shape != 'jsonl' and predictor.auxiliary and not (args.timeline or args.microphone):

@@ -37,13 +37,17 @@ def main(argv=None):
 def _body(args):
     from ser.errors import SerError
     from ser.files import size_text
-    from ser.reports.page import page_path, run_page, write_page
+    from ser.training.run import check_folder
 
     if args.clips is not None and args.clips < 0:
         raise SerError(f'--clips {args.clips}: 0 or more is wanted')
     if args.limit is not None and not args.robustness:
         raise SerError('--limit goes with --robustness: it says how many test clips are scored under noise')
+    check_folder(args.run)
     log_to_terminal()
+    # After the checks: what draws takes seconds to import.
+    from ser.reports.page import page_path, run_page, write_page
+
     path = page_path(args.run, args.out)
     if args.robustness:
         from ser.reports.robustness import robustness_sheet

@@ -58,6 +58,10 @@ def _body(args):
         raise SerError(f'--threads {args.threads}: at least 1 is wanted')
     token = os.environ.get('SER_TOKEN') or None if args.token is None else args.token
     check_token(args.host, token)
+    # Before torch and friends, which take seconds to import.
+    from ser.training.run import open_run
+
+    open_run(args.run)
     try:
         from ser.serving.loading import told_to_wait
         from ser.serving.server import listen, serve
@@ -65,10 +69,7 @@ def _body(args):
         if error.name not in ('fastapi', 'uvicorn', 'python_multipart', 'starlette'):
             raise
         raise SerError(f'ser serve: {error.name} is not installed: {install("web")}') from None
-    from ser.training.run import open_run
-
     log_to_terminal()
-    open_run(args.run)
     with listen(args.host, args.port) as listener:
         with told_to_wait(listener):
             service = _loaded(args, limits)

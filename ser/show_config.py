@@ -20,7 +20,7 @@ def main(argv=None):
 
 
 def _body(args):
-    from ser.config.describe import commented_yaml, json_schema
+    from ser.config.describe import HEADER, commented_yaml, json_schema
     from ser.config.load import load_config
     from ser.config.presets import preset_names
 
@@ -29,7 +29,11 @@ def _body(args):
         return
     if args.name is None:
         print(f'# presets: {", ".join(preset_names())}')
-    print(commented_yaml(load_config((args.name or 'base',), args.assignments)), end='')
+    name = args.name or 'base'
+    config = load_config((name,), args.assignments)
+    changed = ', changed by --set,' if args.assignments else ''
+    header = f'Every key with its value in {name}{changed} and what it means.'
+    print(commented_yaml(config, HEADER if name == 'base' and not changed else header), end='')
 
 
 if __name__ == '__main__':

@@ -8,8 +8,9 @@ from ser.errors import SerError
 from ser.shards.parent import end_with_parent
 
 EPILOG = """\
-With no option at all it makes a small synthetic corpus (data/demo) and trains a small model on it: two minutes on two
-cores, to try the software. Then: build shards of your own corpus with tools/build_shards.py and name them in --shards.
+With neither --config nor --shards it makes a small synthetic corpus (data/demo) and trains a small model on it: two
+minutes on two cores, to try the software. Then: build shards of your own corpus with tools/build_shards.py and name
+them in --shards.
 --folds, --seeds and --leak-premium train several runs into --out; the same command carries on where it was stopped.
 Several GPUs or processes: torchrun --nproc-per-node N -m ser.train ..."""
 

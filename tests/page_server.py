@@ -128,7 +128,8 @@ def shares(classes, best, confidence):
 
 def prediction(stand, name, samples, rate):
     """What POST /predict answers."""
-    how = {'silent': stand.silent, 'calibrated': stand.calibrated, 'threshold': stand.threshold}
+    how = {'silent': stand.silent, 'short': len(samples) < 0.1 * rate, 'calibrated': stand.calibrated,
+           'threshold': stand.threshold}
     if stand.silent:
         return {'file': name, 'seconds': len(samples) / rate, 'emotion': 'silence', 'likeliest': None,
                 'confidence': None, **how, 'probabilities': {}}

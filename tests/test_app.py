@@ -33,8 +33,9 @@ def error(response):
 def test_a_prediction(app, made):
     found = ask(app, 'POST', '/predict', files=form(clip(1), '../a clip.wav')).json()
     values = made.predictor.values([np.frombuffer(clip(1)[44:], '<i2')])[0]
-    assert list(found) == ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'calibrated', 'threshold',
-                           'probabilities']
+    assert list(found) == ['file', 'seconds', 'emotion', 'likeliest', 'confidence', 'silent', 'short', 'calibrated',
+                           'threshold', 'probabilities']
+    assert (found['silent'], found['short']) == (False, False)
     assert found['probabilities'] == pytest.approx(dict(zip(made.predictor.names, values, strict=True)), abs=1e-12)
     assert found['file'] == 'a clip.wav' and found['seconds'] == 0.5
     assert found['calibrated'] is False and found['threshold'] is None
@@ -46,6 +47,14 @@ def test_a_calibrated_run_may_say_unknown(app, made):
     found = ask(app, 'POST', '/predict', files=form(clip())).json()
     assert (found['emotion'], found['calibrated'], found['threshold']) == ('unknown', True, 0.9)
     assert found['likeliest'] in made.predictor.names and found['confidence'] < 0.9
+
+
+def test_less_than_a_syllable_is_said_to_be_short(app):
+    for samples, short in ((80, True), (1599, True), (1600, False)):
+        found = ask(app, 'POST', '/predict', files=form(clip(1, samples / 16000))).json()
+        assert found['short'] is short and found['likeliest'], samples
+    schema = ask(app, 'GET', '/openapi.json').json()['components']['schemas']['Prediction']
+    assert schema['properties']['short']['type'] == 'boolean' and 'short' in schema['required']
 
 
 def test_silence_is_said_and_the_model_not_asked(app, made):
@@ -210,7 +219,9 @@ def test_a_model_that_is_dead_is_told(app, made):
 def test_other_paths_and_methods(app):
     status, sentence = error(ask(app, 'GET', '/nothing'))
     assert status == 404 and "nothing is here at '/nothing'. Paths: / /health" in sentence
-    assert error(ask(app, 'GET', '/predict')) == (405, 'GET is not for this path')
+    assert error(ask(app, 'GET', '/predict')) == (
+        405, "GET is not for /predict. Send one file by POST, as the multipart form field 'file'")
+    assert error(ask(app, 'POST', '/model')) == (405, 'POST is not for /model. It takes GET')
     assert error(ask(app, 'POST', '/predict', content=b'x'))[0] == 422
     assert error(ask(app, 'POST', '/predict', files=form(clip()), headers={'content-encoding': 'gzip'}))[0] == 422
 

@@ -5,11 +5,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from ser.config.data import DataConfig
+from ser.config.load import load_config
 from ser.errors import SerError
 from ser.shards.balance import balance_groups, balanced_rows, expected_draws
+from ser.training.distributed import World
+from ser.training.job import prepare
+from ser.training.loop import Trainer
+from ser.training.run import RunDirectory
 from tests.made_index import NAMES, clips, index_of
+from tests.shard_factory import EMOTIONS, sample, write_tar
+from tests.tiny import ASSIGNMENTS
 
 SIZES = [(40, 7, 1), (5, 5, 5, 5), (100,), (1, 1, 1), (33, 2, 19, 64, 8), (1000, 3)]
 
@@ -80,3 +88,28 @@ def test_groups_that_cannot_be_told():
                                 'Use data.balance class, corpus or none')
     with pytest.raises(SerError, match='data.balance corpus: all training clips are of one corpus'):
         balance_groups(index, np.arange(4), DataConfig(balance='corpus'))
+
+
+def test_copies_of_a_rare_clip_are_augmented_each_on_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    # Of the second emotion each speaker says one clip, of the first five.
+    members = [member for speaker in range(6) for take in range(6) for member in sample(
+        f's{speaker}-{take}', 10 * speaker + take, speaker=f's{speaker}', emotion=EMOTIONS[take == 0])]
+    shard = str(write_tar(tmp_path / 'x.tar', members))
+    images = {}
+    for balance in ('none', 'class'):
+        config = load_config(('base',), [*ASSIGNMENTS, f'data.balance={balance}', 'augment.waveform=[{kind: noise}]'],
+                             {'--shards': ('data.shards', [shard])})
+        job = prepare(config, World(), torch.device('cpu'))
+        trainer = Trainer(job, RunDirectory(tmp_path / balance))
+        with job.train_stream((0, 0)) as stream:
+            hosts = [batch for batch, _ in zip(stream, range(job.plan.steps_per_epoch), strict=False)]
+        job.valid_stream.close()
+        images[balance] = {(int(number), int(copy)): image for host in hosts for number, copy, image in zip(
+            host.ids, host.copies, trainer.views(host, host)['mel'], strict=True)}
+    once, often = images['none'], images['class']
+    assert not any(copy for _, copy in once) and max(copy for _, copy in often) >= 2
+    # A first copy is what it is in an epoch that holds the clip once.
+    both = once.keys() & often.keys()
+    assert both and all(torch.equal(once[which], often[which]) for which in both)
+    assert len({image.numpy().tobytes() for image in often.values()}) == len(often)

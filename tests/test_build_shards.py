@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser.build_shards import agree, main
+from ser.build_shards import agree, each_option, main, parser
 from ser.corpora import CORPORA
 from ser.corpora.utterance import Corpus, Download
 from ser.errors import SerError
@@ -45,7 +45,7 @@ def test_the_real_command(source, tmp_path):
     for text in ('8 utterances in 2 shards', 'the published corpus has 1440', 'speakers: 1', 'neutral 1, calm 1',
                  'skipped: hidden file 1, song 1', 'Actor_01/03-02-01-01-01-01-01.wav: song',
                  'labels renamed: fearful -> fear, surprised -> surprise',
-                 f'audit: ser audit --shards {tmp_path / "out"}\n'):
+                 f'audit: ser audit --shards {tmp_path / "out"} --protocol utterance\n'):
         assert text in done.stdout
     manifest = json.loads((tmp_path / 'out' / 'shards.json').read_text())
     assert (manifest['audio'], manifest['sample_rate'], len(manifest['shards'])) == ('wav', 'keep', 2)
@@ -123,6 +123,26 @@ def test_options_reach_the_corpus(source, tmp_path, capsys, monkeypatch):
     assert main(['one', str(source), str(tmp_path / 'out'), '--option', 'a=1=2', '--option', ' b = two words ']) == 0
     assert given == [{'a': '1=2', 'b': 'two words'}]
     assert '8 utterances' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('words', [
+    ['csv', 'in', 'out', '--option', 'a=1', 'b=x=2', '--audio', 'wav'],
+    ['csv', '--option', 'a=1', 'b=x=2', 'in', 'out', '--audio', 'wav'],
+    ['--option', 'a=1', '--option', 'b=x=2', 'csv', 'in', '--audio', 'wav', 'out']])
+def test_one_option_takes_several_values_and_leaves_the_folders(words):
+    args = parser().parse_args(each_option(words))
+    assert args.option == ['a=1', 'b=x=2'] and (args.corpus, args.source, args.out) == ('csv', 'in', 'out')
+    assert args.audio == 'wav'
+
+
+def test_audio_of_another_name_counts_as_unusable_and_other_files_do_not(source, tmp_path, capsys):
+    (source / 'README.txt').write_text('about')
+    assert main(['ravdess', str(source), str(tmp_path / 'a'), '--jobs', '1']) == 0
+    (source / 'noise.wav').write_bytes(b'')
+    capsys.readouterr()
+    assert main(['ravdess', str(source), str(tmp_path / 'b'), '--jobs', '1']) == 1
+    said = capsys.readouterr().out
+    assert '  noise.wav: name does not fit MM-VC-EE-II-SS-RR-AA' in said
 
 
 def test_the_next_line_of_a_tiny_corpus_is_a_command_that_is_not_refused(source, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def summary(speakers, emotions=None, **fields):
     (summary([4] * 10), ' --set training.batch_size=24'),
     # Of three speakers one trains.
     (summary([20, 20, 20]), ' --set training.batch_size=20'),
-    (summary([1, 1, 1]), ' --set training.batch_size=2'),
+    (summary([1, 2, 1]), ' --set training.batch_size=2'),
     (summary([30, 70]), ' --protocol utterance'),
     (summary([10, 10]), ' --set training.batch_size=12 --protocol utterance'),
     (summary([], utterances=100), ' --protocol utterance'),
@@ -40,8 +41,29 @@ def summary(speakers, emotions=None, **fields):
 ])
 def test_the_next_line_fits_a_tiny_corpus(made, extra):
     *_, audit, last = report(made)
-    assert audit == "audit: ser audit --shards 'my out'"
+    protocol = re.search('( --protocol utterance)?$', extra)[0]
+    assert audit == f"audit: ser audit --shards 'my out'{protocol}"
     assert last == f"next: python -m ser.train --shards 'my out' --config maxmvit-tiny{extra}"
+
+
+@pytest.mark.parametrize('made', [summary([1, 1, 1]), summary([], utterances=3), summary([1])])
+def test_too_few_clips_to_train_on_are_offered_nothing(made):
+    *others, last = report(made)
+    assert last == (f'too few clips to train on: {made.utterances}, and at least 4 are needed, to train on, validate '
+                    'and test')
+    assert not any(line.startswith(('audit: ', 'next: ')) for line in others)
+
+
+@pytest.mark.parametrize(('seconds', 'said'), [
+    (0.4, '0.4 s'), (59.4, '59.4 s'), (59.6, '1 min 00 s'), (126, '2 min 06 s'), (3599, '59 min 59 s'),
+    (3600, '1.00 hours'), (5330, '1.48 hours')])
+def test_the_report_says_how_much_audio_there_is(seconds, said):
+    assert f'audio: {said}' in list(report(replace(summary([2, 2]), seconds=seconds)))
+
+
+def test_the_report_says_what_resampling_did_to_peaks():
+    lines = list(report(replace(summary([2, 2]), clipped_samples=147, clipped_files=1)))
+    assert 'rounded peaks beyond full scale (resampling can overshoot): 147 samples in 1 file' in lines
 
 
 def test_the_next_line_knows_the_preset_and_the_protocol():

@@ -71,7 +71,7 @@ def test_where_nothing_depends_on_the_temperature_it_is_one():
 def test_few_clips_fit_no_temperature():
     always = softmax(np.random.default_rng(0).normal(0, 0.5, (19, 3)))
     few = fit_temperature(always.argmin(1), always)
-    assert few.value == 1 and few.note == '19 validation clips are too few to fit one; at least 20 are wanted'
+    assert few.value == 1 and few.note == '19 validation clips are too few to fit a temperature; at least 20 are wanted'
 
 
 def best_by_trying(confidence, correct, risk):

@@ -34,7 +34,7 @@ def test_the_section_of_a_run():
 
 def test_a_temperature_at_its_bound_and_unknown_speakers_are_said():
     text = section(RUN | {'temperature': 1.0, 'temperature_note': '3 clips are too few'})
-    assert "No temperature was fitted (3 clips are too few): the probabilities are the model's own." in text
+    assert "The probabilities are the model's own, uncalibrated (3 clips are too few)." in text
     text = section(RUN | {'temperature_note': 'at a bound', 'validation': RUN['validation'] | {'speakers': None}})
     assert 'the temperature (at a bound) fitted to the 240 validation clips and to nothing else' in text
 

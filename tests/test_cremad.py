@@ -71,7 +71,7 @@ def test_an_unspecified_intensity_is_unknown_one_x_or_two(name):
 
 @pytest.mark.parametrize('name', ['1001_DFA_ANG.wav', 'ANG_HI_practice.wav', 'noise.wav', '1001_DFA_ANG_XX_1.wav'])
 def test_other_names_are_skipped(name):
-    assert of(name) == Skip(name, 'name does not fit AAAA_SSS_EEE_LL')
+    assert of(name) == Skip(name, 'name does not fit AAAA_SSS_EEE_LL', bad=True)
 
 
 @pytest.mark.parametrize(('name', 'field', 'code', 'allowed'), [

@@ -8,15 +8,16 @@ from ser.inference.dimension_formats import FORMATS
 from ser.inference.predictor import Result
 
 NAMES = ('arousal', 'valence')
-RESULTS = [Result('a.wav', np.array([1.25, -0.5])), Result('b.wav', error='empty file'),
+RESULTS = [Result('a.wav', np.array([1.25, -0.5]), short=True), Result('b.wav', error='empty file'),
            Result('c.wav', silent=True)]
 
 
 def test_json_lines_hold_the_numbers_by_name():
     lines = [json.loads(line) for line in FORMATS['jsonl'](RESULTS, NAMES)]
-    assert lines == [{'file': 'a.wav', 'silent': False, 'dimensions': {'arousal': 1.25, 'valence': -0.5}},
+    assert lines == [{'file': 'a.wav', 'silent': False, 'short': True,
+                      'dimensions': {'arousal': 1.25, 'valence': -0.5}},
                      {'file': 'b.wav', 'error': 'empty file'},
-                     {'file': 'c.wav', 'silent': True, 'dimensions': {}}]
+                     {'file': 'c.wav', 'silent': True, 'short': False, 'dimensions': {}}]
 
 
 def test_csv_is_read_back():

@@ -204,3 +204,10 @@ def test_repair_is_the_same_to_the_byte_and_tells_equal_names_apart(tmp_path, ca
     assert one == two
     assert sorted(one) == ['00000-test-00000.tar', '00001-test-00000.tar', 'index.jsonl', 'shards.json', 'skipped.csv']
     assert examined(capsys, tmp_path / 'one')[0] == 0
+
+
+def test_it_does_not_send_to_itself(shards, capsys):
+    shard = shards / 'csv-00000.tar'
+    shard.write_bytes(shard.read_bytes()[:shard.stat().st_size // 2])
+    code, out = examined(capsys, shards)
+    assert code == 2 and 'it is truncated' in out and 'ser doctor' not in out

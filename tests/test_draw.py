@@ -6,6 +6,7 @@ from ser.config.schema import Config
 from ser.features.draw import Draw, draw_views
 from ser.features.mixup import Mix
 from ser.features.trim import cut_to
+from ser.shards.batch import draw_ids
 
 EVERYTHING = {'features': {'waveform': {'length': {'kind': 'fixed'}}},
               'augment': {'spec_augment': {'kind': 'masks'}, 'mixup': {'mixes': 'waveforms'},
@@ -40,6 +41,17 @@ def test_a_clips_draw_is_the_same_in_any_batch_and_another_epoch_is_another():
         'factor'][0]
     assert torch.equal(many.masks.views['mel']['time']['start'][1], alone.masks.views['mel']['time']['start'][0])
     assert draw_views(config, ('mel',), 3, [8]).crop[0] != alone.crop[0]
+
+
+def test_copies_of_a_clip_are_cropped_and_masked_apart_and_the_first_as_a_clip_that_comes_once():
+    config, ids = Config(**EVERYTHING), np.arange(300)
+    once = draw_views(config, ('mel',), 2, ids)
+    twice = draw_views(config, ('mel',), 2, draw_ids(np.tile(ids, 2), np.repeat([0, 1], 300)))
+    pairs = [(once.crop, twice.crop)] + [(once.masks.views['mel'][axis][name], twice.masks.views['mel'][axis][name])
+                                         for axis in ('time', 'frequency') for name in ('start', 'width')]
+    for alone, both in pairs:
+        assert torch.equal(both[:300], alone) and not (both[300:] == alone).any()
+        assert torch.corrcoef(torch.stack([both[:300].flatten(), both[300:].flatten()]))[0, 1].abs() < 0.2
 
 
 def test_a_clone_is_its_own_and_takes_over_another():

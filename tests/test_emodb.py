@@ -28,7 +28,7 @@ def test_emotions(letter, emotion):
 
 @pytest.mark.parametrize('name', ['03a01F.wav', '3a01Fa.wav', 'noise.wav', '03a01Fa-copy.wav'])
 def test_other_names_are_skipped(name):
-    assert of(name) == Skip(name, 'name does not fit SSTTTEv')
+    assert of(name) == Skip(name, 'name does not fit SSTTTEv', bad=True)
 
 
 @pytest.mark.parametrize(('name', 'field', 'code', 'allowed'), [

@@ -51,9 +51,12 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary(tmp_path, monkeypatch)
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(SerError, match='cannot be written: No space left on device'):
+    with pytest.raises(SerError, match='cannot be written: No space left on device.*--out; the file .* is intact$'):
         write_whole(path, 'new')
     assert path.read_text() == 'old' and os.listdir(tmp_path) == ['a.txt']
+    with pytest.raises(SerError, match='cannot be written: No space left on device.*choose another --out$'):
+        write_whole(tmp_path / 'b.txt', 'new')
+    assert os.listdir(tmp_path) == ['a.txt']
 
 
 def test_a_file_where_a_folder_should_be_is_an_error_for_people(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from ser.files import sha256_of
 from ser.predict import main as predict
 from ser.train import main
 from ser.training.rebuild import load_run
-from tests.shard_factory import make_shards
+from tests.shard_factory import EMOTIONS, make_shards, sample, write_tar
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {'config.yaml', 'command.txt', 'environment.json', 'data.json', 'split.csv', 'labels.json', 'train.log',
@@ -124,6 +125,43 @@ def test_what_it_cannot_learn_is_one_line_and_leaves_no_run(shards, tmp_path, ca
     out = tmp_path / 'run'
     assert main(arguments(shards, out, 'svm', 'augment.mixup.alpha=0.3')) == 2
     assert 'Leave out the keys of augment' in capsys.readouterr().err and not out.exists()
+
+
+def test_keys_of_learning_by_steps_are_one_line_and_leave_no_run(shards, tmp_path, capsys):
+    out = tmp_path / 'run'
+    loss = 'training.loss={kind: focal, gamma: 3, label_smoothing: 0.3, class_weights: {happy: 100}}'
+    assert main(arguments(shards, out, 'svm', loss, 'training.ema=0.5')) == 2
+    assert 'does not follow training.loss, training.ema. Leave such keys out' in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize('kind', ['majority', 'svm'])
+def test_a_training_clip_that_is_too_long_is_said_before_there_is_a_run(kind, tmp_path, capsys):
+    out, parts = tmp_path / 'run', []
+    for part, seconds in (('train', 0.7), ('valid', 0.4), ('test', 0.4)):
+        clips = [sample(f'{part}-{emotion}', number, seconds=seconds, speaker=part, emotion=emotion, raw_label=emotion)
+                 for number, emotion in enumerate(EMOTIONS * 3)]
+        clips = [(f'{number}{name}', data) for number, clip in enumerate(clips) for name, data in clip]
+        parts.append(write_tar(tmp_path / f'{part}.tar', clips))
+    command = [*arguments(parts[0], out, kind, 'data.max_seconds=0.5', 'data.audit=quick'),
+               '--valid-shards', str(parts[1]), '--test-shards', str(parts[2])]
+    for dry in ([], ['--dry-run']):
+        assert main([*command, *dry]) == 2
+        assert ('lasts 0.7 s, over data.max_seconds 0.5. Raise it, or use --set data.long=window'
+                in capsys.readouterr().err)
+        assert not out.exists()
+
+
+def test_long_clips_are_heard_in_windows_and_chosen_by_clips(shards, tmp_path):
+    out = tmp_path / 'run'
+    windows = 'data.max_seconds=0.45', 'data.long=window', 'data.audit=quick', 'training.epochs=3'
+    assert main(arguments(shards, out, 'svm', *windows)) == 0
+    log = (out / 'train.log').read_text()
+    assert 'svm is fitted at once: training.epochs changes nothing' in log
+    parts = [row['part'] for row in rows(out / 'split.csv')]
+    assert f"{parts.count('train') + parts.count('valid')} clips heard in" in log
+    chosen = re.search(r'svm: C .*, validation UA (\S+ %)', log)[1]
+    assert f'UA {chosen}' in re.search(r' valid .*', log)[0]
 
 
 def on_two_ranks(*command):

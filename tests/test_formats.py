@@ -13,20 +13,22 @@ from ser.inference.predictor import Result
 NAMES = ('neutral', 'key, or "file"')
 RESULTS = [Result('a.wav', np.array([0.25, 0.75])), Result('b\n.wav', error='empty file'),
            Result('c\udcff.wav', np.array([0.875, 0.125])),
-           Result('d.wav', np.array([0.375, 0.625]), emotion='unknown', auxiliary={'gender': {'female': 0.5}}),
+           Result('d.wav', np.array([0.375, 0.625]), emotion='unknown', auxiliary={'gender': {'female': 0.5}},
+                  short=True),
            Result('e.wav', silent=True)]
 
 
 def test_json_lines():
     lines = [json.loads(line) for line in FORMATS['jsonl'](RESULTS, NAMES)]
     assert lines[0] == {'file': 'a.wav', 'emotion': NAMES[1], 'likeliest': NAMES[1], 'confidence': 0.75,
-                        'silent': False, 'probabilities': {'neutral': 0.25, NAMES[1]: 0.75}}
+                        'silent': False, 'short': False, 'probabilities': {'neutral': 0.25, NAMES[1]: 0.75}}
     assert lines[1] == {'file': 'b\n.wav', 'error': 'empty file'}
     assert lines[2]['emotion'] == 'neutral'
     assert lines[3] == {'file': 'd.wav', 'emotion': 'unknown', 'likeliest': NAMES[1], 'confidence': 0.625,
-                        'silent': False, 'probabilities': {'neutral': 0.375, NAMES[1]: 0.625},
+                        'silent': False, 'short': True, 'probabilities': {'neutral': 0.375, NAMES[1]: 0.625},
                         'auxiliary': {'gender': {'female': 0.5}}}
     assert lines[4] == {'file': 'e.wav', 'emotion': 'silence', 'likeliest': None, 'confidence': None, 'silent': True,
+                        'short': False,
                         'probabilities': {}}
     assert all('\n' not in line and line.isascii() for line in FORMATS['jsonl'](RESULTS, NAMES))
 

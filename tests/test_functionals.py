@@ -120,6 +120,16 @@ def test_a_clip_gives_the_same_alone_and_in_a_padded_batch(front_end):
         torch.testing.assert_close(row, alone, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize('samples', [5, 80, 200, 300, 400])
+def test_a_clip_of_a_few_milliseconds_takes_no_step_in_its_silence(front_end, samples):
+    random = np.random.default_rng(0)
+    clip, other = random.integers(-3000, 3000, samples).astype(np.int16), np.arange(10 * RATE) % 311 * 60
+    together = front_end(*batch(clip, other.astype(np.int16)))['functionals'][0]
+    alone = front_end(torch.from_numpy(clip)[None], torch.tensor([samples]))['functionals'][0]
+    steps = [number for number, name in enumerate(front_end.names) if name.endswith(('_rise', '_fall'))]
+    torch.testing.assert_close(together[steps], alone[steps], atol=1e-3, rtol=1e-3)
+
+
 def test_silence_the_shortest_and_a_minute_are_finite(front_end):
     minute = np.random.default_rng(0).integers(-3000, 3000, 60 * RATE).astype(np.int16)
     for clips in ((minute,), (minute[:800], np.zeros(RATE, dtype=np.int16))):

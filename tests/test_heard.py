@@ -43,10 +43,12 @@ def test_what_nobody_can_tell_is_unknown():
 def test_clips_are_recognised_by_audio_and_by_key():
     rows = [row('a', audio='1'), row('b', audio='2'), row('c', audio='3')]
     note, = overlap_notes(rows, heard(keys=('b', 'a'), audio=frozenset('1')))
-    assert note.startswith('LEAK: 2 of 3 clips') and '(1 by audio, 1 by key)' in note
+    assert note.startswith('LEAK: 2 of 3 clips') and '(1 by audio, 1 by key: a, b)' in note
     assert overlap_notes(rows, heard(keys=('z',), audio=frozenset('9'))) == ()
     note, doubt = overlap_notes(rows, heard(keys=('c',)))
-    assert '(1 by key)' in note and 'by key only' in doubt
+    assert '(1 by key: c)' in note and 'by key only' in doubt
+    note, _ = overlap_notes([row(key) for key in 'gfedcba'], heard(keys='abcde'))
+    assert '(5 by key: e, d, c and 2 more)' in note
 
 
 def test_a_run_with_its_shards_at_hand(tiny_run):  # noqa: F811

@@ -11,6 +11,7 @@ import pytest
 from ser.config.data import DataConfig
 from ser.errors import SerError
 from ser.shards.index import build_index
+from ser.shards.reader import EvaluationBatches
 from tests.shard_factory import audio_bytes, make_shards, read_with_webdataset, sample, tone, write_tar
 
 
@@ -92,6 +93,21 @@ def test_foreign_shards(tmp_path):
     assert index.ignored == {'text members (.txt)': 1, 'image members (.png)': 1}
     refused("sample 'p/b': .cls is the integer 1. Name the integers", path)
     refused("sample 'p/b': no label at json:label", path, label='json.label')
+
+
+@pytest.mark.parametrize('absurd', [10**400, 1 << 40, -3, 0, True, 2.5, '3'])
+def test_an_absurd_length_in_json_is_no_length(tmp_path, absurd):
+    path = write_tar(tmp_path / 'x.tar', [*sample('a', frames=absurd), *sample('b', sample_rate=absurd)])
+    index = index_of(path)
+    assert (index.rows[0].frames, index.rows[1].sample_rate) == (None, None)
+    EvaluationBatches(index, DataConfig(max_seconds=1.0), ('happy',)).check_lengths([0, 1])
+
+
+def test_the_longest_length_that_json_may_say(tmp_path):
+    index = index_of(write_tar(tmp_path / 'x.tar', sample('a', frames=(1 << 40) - 1)))
+    assert index.rows[0].frames == (1 << 40) - 1
+    with pytest.raises(SerError, match=r'a\.flac lasts 68719476\.7 s, over data\.max_seconds 1'):
+        EvaluationBatches(index, DataConfig(max_seconds=1.0), ('happy',)).check_lengths([0])
 
 
 def test_odd_speakers_are_refused(tmp_path):

@@ -13,6 +13,7 @@ from ser.inference import inspection
 from ser.inference.predictor import Predictor
 from ser.inference.recordings import find_recordings
 from ser.inspect import main
+from ser.predict import main as predict
 from tests.shard_factory import audio_bytes, tone
 from tests.tiny_run import tiny_run  # noqa: F401
 
@@ -49,17 +50,18 @@ def test_arrays_and_pictures_with_the_features_of_a_run(files, tiny_run, no_pict
     assert main([str(files / 'one.wav'), str(files / 'folder'), '--model', str(tiny_run.path), '--out', str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == sorted(
         stem + suffix for stem in ('one', 'one-2', 'two')
-        for suffix in ('.npz', '.png', '-explained.json', '-explained.npz', '-explained.png'))
-    with np.load(out / 'one.npz') as arrays:
+        for suffix in ('-features.npz', '-features.png', '-explained.json', '-explained.npz', '-explained.png'))
+    with np.load(out / 'one-features.npz') as arrays:
         assert sorted(arrays) == ['cqt_db', 'cqt_image', 'mel_db', 'mel_image', 'sample_rate', 'waveform']
         assert arrays['mel_image'].shape == (32, 32) and arrays['waveform'].dtype == np.float32
         assert np.array_equal(arrays['waveform'], tone(len('one.wav')) / np.float32(32768))
-    assert (out / 'one.png').read_bytes() == b'drawn'
+    assert (out / 'one-features.png').read_bytes() == b'drawn'
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith(f'{files / "one.wav"}: {out / "one.npz"}, one.png, one-explained.npz, ')
+    assert lines[0].startswith(f'{files / "one.wav"}: written: {out / "one-features.npz"}, one-features.png, '
+                               'one-explained.npz, ')
     facts = json.loads((out / 'one-explained.json').read_text())
-    assert lines[0].endswith(f"(0.40 s; CQT 84 x 13, Mel 32 x 26): {facts['emotion']} "
+    assert lines[0].endswith(f"(0.40 s; Mel 32 x 26): {facts['emotion']} "
                              f"{100 * facts['probabilities'][facts['emotion']]:.1f} %")
 
 
@@ -81,21 +83,31 @@ def test_the_same_clip_gives_the_same_bytes(files, tiny_run):  # noqa: F811
         assert (files / 'a' / name).read_bytes() == (files / 'b' / name).read_bytes()
 
 
+def test_no_file_of_a_timeline_is_written_over(files, tiny_run, no_pictures, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(files)
+    given = ['one.wav', '--model', str(tiny_run.path)]
+    theirs = ('one.png', 'one.json')
+    assert predict([*given, '--timeline', '--picture', theirs[0], '--out', theirs[1]]) == 0
+    before = [Path(name).read_bytes() for name in theirs]
+    assert main([*given, '--stages', '--augment', '1']) == 0
+    assert [Path(name).read_bytes() for name in theirs] == before
+
+
 def test_bad_files_are_reported_and_the_rest_go_on(files, tiny_run, no_pictures, capsys):  # noqa: F811
     names = [str(files / name) for name in ('text.wav', 'gone.wav', 'one.wav')]
     assert main([*names, '--model', str(tiny_run.path), '--out', str(files / 'out')]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1 and (files / 'out' / 'one.npz').is_file()
+    assert len(out.splitlines()) == 1 and (files / 'out' / 'one-features.npz').is_file()
     assert f'{names[0]}: cannot be decoded' in err and f'{names[1]}: no such file' in err
     assert '2 of 3 files could not be used' in err
-    assert not (files / 'out' / 'text.npz').exists()
+    assert not (files / 'out' / 'text-features.npz').exists()
 
 
 def test_a_long_clip_shows_its_first_window(files, tiny_run, no_pictures, capsys):  # noqa: F811
     (files / 'long.wav').write_bytes(audio_bytes(tone(1, 0.75), 16000, 'wav'))
     assert main([str(files / 'long.wav'), '--model', str(tiny_run.path), '--out', str(files)]) == 0
     assert '0.75 s, window 1 of 2;' in capsys.readouterr().out
-    assert len(np.load(files / 'long.npz')['waveform']) == 6000
+    assert len(np.load(files / 'long-features.npz')['waveform']) == 6000
 
 
 def refusal(arguments, capsys):
@@ -111,6 +123,7 @@ def refusal(arguments, capsys):
 def test_refusals_are_one_line(files, capsys):
     one = str(files / 'one.wav')
     assert 'not a run directory' in refusal([one, '--model', str(files)], capsys)
+    assert refusal([one, '--model', 'gone'], capsys).startswith('error: gone: no such folder. ')
     assert "unknown preset 'bass'" in refusal([one, '--config', 'bass'], capsys)
     assert 'not allowed with argument' in refusal([one, '--config', 'base', '--model', 'x'], capsys)
     assert 'no such file' in refusal(['gone.wav'], capsys)
@@ -128,7 +141,7 @@ def test_as_a_process_with_the_base_preset_here(files):
     done = subprocess.run([sys.executable, '-m', 'ser.inspect', 'one.wav'], cwd=files, capture_output=True, text=True,
                           timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
-    with np.load(files / 'one.npz') as arrays:
+    with np.load(files / 'one-features.npz') as arrays:
         assert arrays['sample_rate'] == 44100
         assert arrays['cqt_image'].shape == arrays['mel_image'].shape == (224, 224)
 

@@ -106,8 +106,8 @@ def test_everything_about_a_clip(tmp_path):
     facts, names, line = write(tmp_path, Inspector(config, model), tone(3, 0.8), stages=True, previews=1,
                                head=Head('emotion', ('calm', 'angry')), run='runs/one')
     assert names == ['clip-augmented.png', 'clip-explained.json', 'clip-explained.npz', 'clip-explained.png',
-                     'clip-spectra.png', 'clip-stages.json', 'clip-stages.npz', 'clip-stages.png', 'clip.npz',
-                     'clip.png']
+                     'clip-features.npz', 'clip-features.png', 'clip-spectra.png', 'clip-stages.json',
+                     'clip-stages.npz', 'clip-stages.png']
     assert all((tmp_path / 'out' / name).read_bytes().startswith(b'\x89PNG') for name in names if '.png' in name)
     explained, stages = facts['clip-explained.json'], facts['clip-stages.json']
     assert list(explained) == ['file', 'run', 'window', 'seconds', 'heard', 'emotion', 'probabilities', 'dimensions',
@@ -120,7 +120,10 @@ def test_everything_about_a_clip(tmp_path):
         assert arrays['mfcc_saliency'].shape == arrays['mfcc'].shape == (40, 26)
         assert arrays['detail.attention'].shape == (13,)
     share = explained['probabilities'][explained['emotion']]
-    assert line.endswith(f"): {explained['emotion']} {100 * share:.1f} %") and 'window 1 of 2' in line
+    assert line.startswith(f'{tmp_path / "clip.wav"}: written: {tmp_path / "out" / "clip-features.npz"}, clip-features')
+    # The CQT and the Mel of its files are for people; this model sees neither.
+    assert line.endswith(f"(0.80 s, window 1 of 2; MFCC 40 x 26, Chroma 12 x 26): {explained['emotion']} "
+                         f'{100 * share:.1f} %')
 
 
 @pytest.fixture
@@ -132,7 +135,8 @@ def no_pictures(monkeypatch):
 
 def test_the_layers_of_an_encoder_that_nobody_trained(tmp_path, no_pictures):
     config = load_config(('base',), (*SMALL, f'model={{kind: ssl, encoder: {ENCODER}}}'))
-    facts, _, _ = write(tmp_path, untrained_inspector(config), tone(3, 0.3), stages=True)
+    facts, _, line = write(tmp_path, untrained_inspector(config), tone(3, 0.3), stages=True)
+    assert line.endswith('(0.30 s)')
     assert facts['clip-stages.json']['pictures'] == ['clip-stages.png', 'clip-spectra.png', 'clip-layers.png']
     with np.load(tmp_path / 'out' / 'clip-stages.npz') as arrays:
         assert arrays['layer_distances'].shape == arrays['layer_norms'].shape == (2, len(arrays['layer_edges']) - 1)
@@ -141,6 +145,6 @@ def test_the_layers_of_an_encoder_that_nobody_trained(tmp_path, no_pictures):
 
 def test_a_stem_that_comes_twice_is_numbered():
     paths = ('a/x.wav', 'b/x.flac', 'x-2.wav', 'y.wav', 'c/x.wav', 'y-stages.wav')
-    # The stages of y are files of their own.
+    # What is written of y-stages has a suffix too.
     assert output_stems([Named(Path(path)) for path in paths]) == [
-        'x', 'x-2', 'x-2-2', 'y', 'x-3', 'y-stages-2']
+        'x', 'x-2', 'x-2-2', 'y', 'x-3', 'y-stages']

@@ -9,9 +9,16 @@ from ser.models.fitted import Clips
 NAMES = ('neutral', 'happy', 'sad')
 
 
+def test_a_clip_counts_once_whatever_its_windows():
+    network = build_model(load_config(('base',), ('model.kind=majority',), {}), NAMES).network
+    train = Clips(torch.ones(7), torch.tensor([0, 1, 1, 1, 1, 2, 2]), torch.tensor([3, 4, 4, 4, 4, 8, 9]))
+    network.fit(train, train)
+    torch.testing.assert_close(network.log_priors.exp(), torch.tensor([0.25, 0.25, 0.5]))
+
+
 def test_every_clip_gets_the_shares_of_training():
     model = build_model(load_config(('base',), ('model.kind=majority',), {}), NAMES)
-    train = Clips(torch.ones(8), torch.tensor([2, 0, 2, 1, 2, 0, 2, 2]))
+    train = Clips(torch.ones(8), torch.tensor([2, 0, 2, 1, 2, 0, 2, 2]), torch.arange(8))
     assert model.network.fit(train, train) == ''
     waveforms = torch.zeros(2, 5000, dtype=torch.int16)
     views = model.views(waveforms, torch.tensor([5000, 12]))

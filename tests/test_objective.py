@@ -107,3 +107,16 @@ def test_the_contrastive_term_adds_its_share_and_is_nothing_where_nobody_has_a_p
     assert torch.allclose(joined(made, *alone), joined(plain, *alone))
     mix = Mix(torch.arange(6).flip(0), torch.tensor(0.4))
     assert torch.allclose(joined(made, out, targets, weights, mix), joined(plain, out, targets, weights, mix))
+
+
+def test_class_weights_of_every_head_count_what_an_epoch_draws():
+    columns = {'emotion': np.array([0, 0, 0, 1, 1, 2]), 'again': np.array([0, 0, 0, 1, -1, -1])}
+    config = EmotionTask(auxiliary={'again': {'class_weights': 'inverse'}})
+    heads = (Head('emotion', NAMES), Head('again', ('a', 'b'), main=False))
+    task = Task(config, heads, NAMES, columns=columns)
+    times = np.array([1, 1, 1, 3, 3, 3], dtype=float)
+    for given, wanted in ((None, [4 / 6, 4 / 2]), (times, [1.0, 1.0])):
+        made = Objective(task, CrossEntropyLoss(), (3, 2, 1), np.arange(6), None, given)
+        assert made.terms[1].loss.class_weights.tolist() == pytest.approx(wanted)
+    assert Objective(task, CrossEntropyLoss(), (3, 2, 1), np.arange(1, 6), None, times[1:])\
+        .terms[1].loss.class_weights.tolist() == pytest.approx([5 / 4, 5 / 6])

@@ -149,7 +149,8 @@ def test_what_is_missing_is_said_in_its_section(tmp_path):
     said = dict(line.split(': ', 1) for line in missing)
     assert said['Learning curves'] == said['Throughput'] == 'metrics.csv is missing.'
     assert said['Clips per class and part'] == 'split.csv is missing.' and said['Data'] == 'data.json is missing.'
-    assert said['Environment'] == 'environment.json is missing.' and '--robustness makes it' in said['Robustness']
+    assert said['Environment'] == 'environment.json is missing.' and said['Robustness'] == (
+        f'Not measured; ser report {run} --robustness does.')
     assert 'no shards are named' in said['Groups'] and 'not at hand' in said['Clips to listen to']
     assert all(without_folders(text) in page.text for text in said.values())
     (run / 'predictions.csv').unlink()

@@ -1,10 +1,13 @@
 """The plan: pinned orders, permutations in two levels, and the same global batches however they are shared out."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from ser.errors import SerError
-from ser.shards.plan import EvaluationPlan, TrainPlan, epoch_order, rank_part
+from ser.shards.plan import EvaluationPlan, TrainPlan, copy_numbers, epoch_order, rank_part
+from ser.shards.specs import TrainSpecs
 
 ROWS = np.arange(2, 14)
 SHARD_OF = [0, 0, 0, 0, 0, 1, 2, 2, 2, 3, 3, 3, 3, 4]
@@ -89,6 +92,41 @@ def test_a_balanced_batch_is_the_same_for_every_number_of_ranks(world):
     assert sorted(np.concatenate(parts)) == sorted(plan.batch(0, 1))
 
 
+@pytest.mark.parametrize('order', [[], [4], [4, 4, 4], [9, 2, 9, 9, 0, 2, 5], list(range(300)) + [7] * 300])
+def test_copies_are_counted_along_the_order(order):
+    met, expected = Counter(), []
+    for row in order:
+        expected.append(met[row])
+        met[row] += 1
+    copies = copy_numbers(np.array(order, dtype=np.int64))
+    assert copies.tolist() == expected
+    assert copies.dtype == (np.uint16 if len(order) == 600 else np.uint8)
+
+
+@pytest.mark.parametrize('window', ['all', 2])
+def test_an_epoch_holds_each_copy_once_and_without_balance_first_ones_alone(window):
+    plain, plan = (TrainPlan(ROWS, SHARD_OF, window, 0, 5, 3, groups=held) for held in (None, [0] * 12 + [1] * 2))
+    for epoch in (0, 2, 1):
+        expected = copy_numbers(plan.order(epoch))
+        assert expected.max() == 2
+        for step in range(2):
+            assert plan.copies(epoch, step).tolist() == expected[5 * step:5 * step + 5].tolist()
+            assert plain.copies(epoch, step).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(('world', 'accumulate'), [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1)])
+def test_ranks_and_micro_batches_share_out_the_copies_too_from_any_step_on(world, accumulate):
+    plan = TrainPlan(ROWS, SHARD_OF, 'all', 0, 6, 3, groups=[0] * 12 + [1] * 2)
+    whole = [(epoch, *pair) for epoch in range(3) for pair in zip(plan.order(epoch), copy_numbers(plan.order(epoch)),
+                                                                  strict=True)]
+    assert len(set(whole)) == len(whole) == 36
+    for start, missing in (((0, 0), 0), ((0, 1), 6), ((2, 1), 30)):
+        items = [specs[number] for rank in range(world) for specs in [TrainSpecs(plan, start, accumulate, rank, world)]
+                 for number in range(len(specs))]
+        assert sorted((epoch, *pair) for epoch, *two in items for pair in zip(*two, strict=True)) == sorted(
+            whole[missing:])
+
+
 def test_balanced_windows_hold_whole_shards():
     shard_of, groups = np.repeat(np.arange(6), 20), np.arange(120) % 7 % 2
     order = TrainPlan(np.arange(120), shard_of, 2, 0, 120, 1, groups=groups).batch(0, 0)
@@ -103,6 +141,10 @@ def test_fewer_rows_than_a_batch():
         TrainPlan(ROWS, SHARD_OF, 'all', 0, 13, 1)
     assert str(error.value) == ('12 training clips are fewer than training.batch_size 13. '
                                 'Set training.batch_size to 12 or less, or add shards')
+    for rows, said in ((ROWS[:1], '1 training clip:'), (ROWS[:0], '0 training clips:')):
+        with pytest.raises(SerError) as error:
+            TrainPlan(rows, SHARD_OF, 'all', 0, 2, 1)
+        assert str(error.value) == f'{said} at least 2 are needed. Add shards'
 
 
 @pytest.mark.parametrize('size', [1, 5, 12, 20])

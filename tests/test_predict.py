@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import pty
 import shutil
@@ -38,7 +39,7 @@ def test_json_lines_when_piped(files, tiny_run, capsys):  # noqa: F811
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line['file']).name for line in lines] == ['other.flac', 'good.wav']
     for line in lines:
-        assert list(line) == ['file', 'emotion', 'likeliest', 'confidence', 'silent', 'probabilities']
+        assert list(line) == ['file', 'emotion', 'likeliest', 'confidence', 'silent', 'short', 'probabilities']
         assert list(line['probabilities']) == ['neutral', 'happy', 'sad', 'angry']
         assert sum(line['probabilities'].values()) == pytest.approx(1)
         assert line['confidence'] == max(line['probabilities'].values()) == line['probabilities'][line['likeliest']]
@@ -58,7 +59,7 @@ def test_bad_files_are_reported_and_the_rest_go_on(files, tiny_run, capsys):  # 
     lines = [json.loads(line) for line in out.splitlines()]
     assert [set(line) == {'file', 'error'} for line in lines] == [True, False, True, True]
     assert lines[0]['error'] == 'empty file' and lines[3]['error'] == 'no such file'
-    assert err.startswith('note: uncalibrated probabilities: 8 validation clips are too few')
+    assert err.startswith('note: probabilities are uncalibrated (8 validation clips are too few')
     assert err.endswith('\n3 of 4 files could not be used: 1 empty file, 1 cannot be decoded, 1 no such file\n')
 
 
@@ -82,6 +83,7 @@ def test_refusals_are_one_line(files, tiny_run, capsys):  # noqa: F811
     assert 'required: --model' in refusal([good], capsys)
     assert 'required: FILE' in refusal(['--model', run], capsys)
     assert 'not a run directory' in refusal([good, '--model', str(files)], capsys)
+    assert f"no such folder. Did you mean '{run}'?" in refusal(['gone.wav', '--model', f'{run}s'], capsys)
     assert 'gone.wav: no such file' in refusal(['gone.wav', '--model', run], capsys)
     assert "invalid choice: 'xml'" in refusal([good, '--model', run, '--format', 'xml'], capsys)
     assert "invalid choice: 'gpu'" in refusal([good, '--model', run, '--device', 'gpu'], capsys)
@@ -124,8 +126,8 @@ def test_calibrated_unless_raw_and_the_threshold_may_be_given(files, tiny_run, c
     assert raw_unknown['emotion'] == 'unknown' and len(raw_unknown['probabilities']) == 2
     assert main([*map(str, given), '--format', 'table']) == 0
     assert capsys.readouterr().err == err == (
-        "note: probabilities calibrated on validation (temperature 0.5); 'unknown' below 99 % (the run's threshold, "
-        'chosen for at most 10 % wrong answers)\n')
+        "note: probabilities are calibrated on validation (temperature 0.5); 'unknown' below 99 % (the run's "
+        'threshold, chosen for at most 10 % wrong answers)\n')
 
 
 def test_a_file_of_silence_is_said_to_be_silent(files, tiny_run, capsys):  # noqa: F811
@@ -133,7 +135,7 @@ def test_a_file_of_silence_is_said_to_be_silent(files, tiny_run, capsys):  # noq
     given = [files / 'quiet.wav', files / 'good.wav', '--model', tiny_run.path]
     (quiet, good), _ = lines_of(given, capsys)
     assert quiet == {'file': str(files / 'quiet.wav'), 'emotion': 'silence', 'likeliest': None, 'confidence': None,
-                     'silent': True, 'probabilities': {}}
+                     'silent': True, 'short': False, 'probabilities': {}}
     assert not good['silent'] and good['likeliest']
     for level, silent in ((-200, False), (-80, False), (-70, True)):
         (quiet, _), _ = lines_of([*given, '--silence-db', level], capsys)
@@ -145,7 +147,42 @@ def test_a_file_shorter_than_a_syllable_is_answered_with_a_remark(files, tiny_ru
         (files / name).write_bytes(audio_bytes(tone(1)[:length], 16000, 'wav'))
     answers, notes = lines_of([files / 'short.wav', files / 'long.wav', '--model', tiny_run.path], capsys)
     assert all(answer['likeliest'] for answer in answers)
+    assert [answer['short'] for answer in answers] == [True, False]
     assert 'note: shorter than 0.1 s' in notes and 'short.wav' in notes and 'long.wav' not in notes
+
+
+def test_a_file_heard_in_several_windows_is_said_to_be(files, tiny_run, capsys):  # noqa: F811
+    (files / 'long.wav').write_bytes(audio_bytes(tone(1, 1.5), 16000, 'wav'))
+    _, notes = lines_of([files / 'good.wav', files / 'long.wav', '--model', tiny_run.path], capsys)
+    most = Predictor(tiny_run.path, 'cpu').config.data.max_seconds
+    count = math.ceil(1.5 / most)
+    assert notes.endswith(f'note: {files / "long.wav"} (2 s) was heard as {count} windows of {1.5 / count:.3g} s, '
+                          'whose mean this is; --timeline shows it over time\n') and 'good.wav' not in notes
+
+
+def test_a_run_whose_training_is_not_finished_is_said_to_be(files, tiny_run, capsys, tmp_path):  # noqa: F811
+    run = tmp_path / 'run'
+    shutil.copytree(tiny_run.path, run)
+    (run / 'test_metrics.json').unlink()
+    given = [files / 'good.wav', '--model', run]
+    for more in ([], ['--timeline']):
+        _, notes = lines_of([*given, *more, '--format', 'jsonl'], capsys)
+        assert notes.startswith(f'note: training of {run} is not finished; these are its best weights so far. '
+                                f'Continue: python -m ser.train --resume {run}\n')
+    # Fetched from elsewhere.
+    (run / 'environment.json').unlink()
+    assert 'not finished' not in lines_of(given, capsys)[1]
+
+
+def test_a_wrong_run_waits_for_no_torch(files):
+    code = ('import sys; from ser.cli import main\n'
+            'assert main(sys.argv[1:]) == 2 and not {"torch", "sklearn", "matplotlib", "fastapi"} & set(sys.modules)')
+    for words in (['predict', 'good.wav', '--model', 'gone'], ['predict', '--microphone', '--model', 'gone'],
+                  ['inspect', 'good.wav', '--model', 'gone'], ['serve', 'gone'], ['report', 'gone'],
+                  ['train', '--resume', 'gone'], ['export', 'gone', '--format', 'onnx']):
+        done = subprocess.run([sys.executable, '-c', code, *words], cwd=files, capture_output=True, text=True,
+                              timeout=60, env=os.environ | {'PYTHONPATH': str(ROOT)})
+        assert done.returncode == 0 and done.stderr.startswith('error: gone: no such folder. Runs are'), done.stderr
 
 
 def test_the_number_of_threads_changes_not_a_byte(files, tiny_run, capsys):  # noqa: F811
@@ -191,7 +228,8 @@ def test_out_is_written_whole_and_its_suffix_names_the_format(files, tiny_run, c
     given = [str(files / 'good.wav'), str(files / 'empty.wav'), '--model', str(tiny_run.path)]
     for name, start in (('a.csv', 'file,emotion,likeliest,'), ('a.jsonl', '{"file"'), ('a.txt', 'file  ')):
         assert main([*given, '--out', str(files / 'new' / name)]) == 1
-        assert capsys.readouterr().out == ''
+        out, err = capsys.readouterr()
+        assert out == '' and err.startswith(f'{files / "new" / name}: written, 2 files\n')
         text = (files / 'new' / name).read_text()
         assert text.startswith(start) and text.endswith('\n') and text.count('empty file') == 1
     assert main([*given, '--out', str(files / 'new' / 'a.csv'), '--format', 'jsonl']) == 1

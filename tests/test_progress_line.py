@@ -6,10 +6,12 @@ from ser.training.state import Progress
 
 def test_the_line_says_where_the_run_stands():
     progress = Progress(epoch=1, step=5, global_step=15, epoch_seconds=10.0, epoch_wait=1.0, epoch_clips=800)
-    assert seconds_left(progress, 4, 10) == 25 * 2
-    line = progress_line(progress, 4, 10, 1.2345, 2e-4, torch.device('cpu'))
-    for part in ('epoch 2/4 step 5/10 loss 1.2345 lr 2.00e-04 80 clips/s data wait 10 %', 'GB time left 0:50'):
+    assert seconds_left(progress, 4, 10, 3) == 25 * 3
+    line = progress_line(progress, 4, 10, 1.2345, 2e-4, 3, torch.device('cpu'))
+    for part in ('epoch 2/4 step 5/10 loss 1.2345 lr 2.00e-04 80 clips/s data wait 10 %', 'GB time left 1:15'):
         assert part in line
+    progress.epoch_clips = 6
+    assert ' 0.6 clips/s ' in progress_line(progress, 4, 10, 1.2345, 2e-4, 3, torch.device('cpu'))
 
 
 def test_what_was_met_in_reading_is_said_in_words():

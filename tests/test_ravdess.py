@@ -42,7 +42,7 @@ def test_emotions(code, emotion):
     ('noise.wav', 'name does not fit MM-VC-EE-II-SS-RR-AA'),
 ])
 def test_what_is_not_an_utterance_is_skipped_with_a_reason(name, reason):
-    assert of(name) == Skip(name, reason)
+    assert of(name) == Skip(name, reason, bad=reason.startswith('name'))
 
 
 @pytest.mark.parametrize(('name', 'field', 'code', 'allowed'), [

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
 from ser.config.data import DataConfig
 from ser.errors import SerError
@@ -65,12 +66,17 @@ def test_a_shard_that_changed_or_went_away(tmp_path):
         make([0])
 
 
+def once(epoch, *ids):
+    """The spec of a micro-batch of first copies."""
+    return epoch, ids, np.zeros(len(ids), np.int64)
+
+
 def test_training_crops_at_a_place_of_the_samples_own(tmp_path):
     members = [m for i in range(6) for m in sample(f'k{i}', i, seconds=1.0)]
     _, make = setup(tmp_path, TrainBatches, members, 0, max_seconds=0.75)
-    first = make((0, np.arange(6)))
+    first = make(once(0, *range(6)))
     assert first.lengths.tolist() == [12000] * 6 and first.counters == {'cropped': 6}
-    second = make((0, np.array([4, 1])))
+    second = make(once(0, 4, 1))
     np.testing.assert_array_equal(first.waveforms[[4, 1]], second.waveforms)
     whole = [tone(i, 1.0) for i in range(6)]
     starts = [int(np.flatnonzero([(wave[s:s + 50] == got[:50]).all() for s in range(4001)])[0])
@@ -78,7 +84,17 @@ def test_training_crops_at_a_place_of_the_samples_own(tmp_path):
     assert len(set(starts)) == 6 and max(starts) - min(starts) > 800
     for wave, start, got in zip(whole, starts, first.waveforms.numpy(), strict=True):
         np.testing.assert_array_equal(got[:12000], wave[start:start + 12000])
-    assert not np.array_equal(make((1, np.arange(6))).waveforms, first.waveforms)
+    assert not np.array_equal(make(once(1, *range(6))).waveforms, first.waveforms)
+
+
+def test_copies_of_a_clip_are_cropped_each_at_its_own_place(tmp_path):
+    members = sample('a', 1, seconds=1.0) + sample('b', 2, seconds=1.0)
+    _, make = setup(tmp_path, TrainBatches, members, 0, max_seconds=0.75)
+    batch = make((2, np.array([0, 1, 0, 0]), np.array([0, 0, 2, 1])))
+    assert batch.ids.tolist() == [0, 1, 0, 0] and batch.copies.tolist() == [0, 0, 2, 1]
+    assert torch.equal(batch.waveforms[:2], make(once(2, 0, 1)).waveforms)
+    assert torch.equal(batch.waveforms[2:3], make((2, [0], [2])).waveforms)
+    assert len({row.numpy().tobytes() for row in batch.waveforms[[0, 2, 3]]}) == 3
 
 
 def test_evaluation_refuses_long_clips_or_windows_them(tmp_path):
@@ -120,20 +136,20 @@ def broken(key):
 def test_a_bad_sample_stops_training_with_shard_and_key(tmp_path):
     _, make = setup(tmp_path, TrainBatches, sample('a') + broken('b'), 0)
     with pytest.raises(SerError, match=r'x.tar: b.flac cannot be decoded as flac'):
-        make((0, [0, 1]))
+        make(once(0, 0, 1))
 
 
 def test_skip_repeats_the_next_good_row_at_weight_0(tmp_path):
     members = sample('a', 1) + broken('b') + broken('c') + sample('d', 2) + broken('e')
     _, make = setup(tmp_path, TrainBatches, members, 0, on_error='skip')
-    batch = make((0, np.array([0, 1, 2, 3, 4])))
+    batch = make((0, np.arange(5), np.array([1, 0, 0, 2, 0])))
     assert batch.ids.tolist() == [0, 3, 3, 3, 0]
     assert batch.weights.tolist() == [1, 0, 0, 1, 0]
-    assert batch.keys == ('a', 'd', 'd', 'd', 'a')
+    assert batch.keys == ('a', 'd', 'd', 'd', 'a') and batch.copies.tolist() == [1, 2, 2, 2, 1]
     np.testing.assert_array_equal(batch.waveforms[4], batch.waveforms[0])
     assert batch.counters == {'bad': 3, 'bad: undecodable': 3}
     assert len(batch.errors) == 3 and 'b.flac' in batch.errors[0]
-    empty = make((0, np.array([1, 2])))
+    empty = make(once(0, 1, 2))
     assert empty.ids.tolist() == [-1, -1] and empty.weights.tolist() == [0, 0]
     assert empty.counters['empty_batches'] == 1
 

@@ -138,7 +138,7 @@ def test_the_schedule_is_that_of_the_plan(built):
         specs = TrainSpecs(plan, start, accumulate)
         schedule = Schedule(specs, 0)
         for number in range(len(specs)):
-            _, ids = specs[number]
+            _, ids, _ = specs[number]
             needed = schedule.needed(number)
             assert {shard_of[row] for row in ids} <= set(needed) and len(needed) <= 2 * WINDOW
         assert schedule.needed(len(specs)) == []

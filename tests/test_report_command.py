@@ -33,7 +33,8 @@ def refused(capsys, *arguments):
 def test_a_page_with_groups_and_clips(run, capsys):
     assert main([str(run), '--clips', '1', '--device', 'cpu']) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f'{run}/report.html: written, ') and said[1].startswith('Robustness: No sheet')
+    assert said[0].startswith(f'{run}/report.html: written, ') and said[1] == (
+        f'Robustness: Not measured; ser report {run} --robustness does.')
     page = Page((run / 'report.html').read_text().removeprefix('<!doctype html>\n'))
     assert check_against_files(page, run) > 60
     sounds = [given for tag, given in page.tags if tag == 'audio']
@@ -78,6 +79,7 @@ def test_a_clip_that_is_cut_off_for_listening_is_said_to_be():
 
 def test_refusals_are_one_line(run, tmp_path, capsys):
     assert 'not a run directory' in refused(capsys, tmp_path)
+    assert refused(capsys, f'{run}s') == f"error: {run}s: no such folder. Did you mean '{run}'?\n"
     assert 'is a folder' in refused(capsys, run, '--out', tmp_path)
     assert '0 or more' in refused(capsys, run, '--clips', '-1')
     assert '--limit goes with --robustness' in refused(capsys, run, '--limit', '3')

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -92,6 +93,36 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, labels):
     (tmp_path / 'labels.json').write_text(labels)
     with pytest.raises(SerError, match=r'labels\.json'):
         open_run(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_said_with_the_run_that_may_be_meant(tmp_path, monkeypatch):
+    def told(path):
+        with pytest.raises(SerError, match=': no such folder') as caught:
+            open_run(path)
+        return str(caught.value)
+
+    made = 'Runs are made by python -m ser.train, or fetched by ser pull OWNER/NAME OUT'
+    assert told(tmp_path / 'nowhere' / 'mine') == f'{tmp_path}/nowhere/mine: no such folder. {made}'
+    runs = tmp_path / 'runs'
+    for name in ('mine', 'other'):
+        (runs / name).mkdir(parents=True)
+        (runs / name / 'config.yaml').touch()
+    os.utime(runs / 'mine', (1, 1))
+    assert told(runs / 'mien').endswith(f": no such folder. Did you mean '{runs / 'mine'}'?")
+    assert told(runs / 'xyz').endswith(f': no such folder. There are runs near it, such as {runs / "other"}')
+    monkeypatch.chdir(tmp_path)
+    assert told('mine') == "mine: no such folder. Did you mean 'runs/mine'?"
+
+
+def test_a_run_is_unfinished_from_its_config_to_its_scores_where_it_was_trained(tmp_path):
+    run = RunDirectory(tmp_path)
+    # As fetched from elsewhere, with or without scores.
+    (tmp_path / 'config.yaml').touch()
+    assert not run.unfinished
+    (tmp_path / 'environment.json').touch()
+    assert run.unfinished
+    (tmp_path / 'test_metrics.json').touch()
+    assert not run.unfinished
 
 
 def test_a_place_that_cannot_be_made_is_refused(tmp_path):

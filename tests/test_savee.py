@@ -38,7 +38,7 @@ def test_other_names_are_skipped(name):
 
 
 def test_a_name_without_speaker_in_a_folder_of_nobody_is_skipped():
-    assert of('somewhere/a01.wav') == Skip('somewhere/a01.wav', 'no speaker in its name or its folders')
+    assert of('somewhere/a01.wav') == Skip('somewhere/a01.wav', 'no speaker in its name or its folders', bad=True)
 
 
 @pytest.mark.parametrize(('name', 'field', 'code', 'allowed'), [

@@ -7,6 +7,7 @@ from oracles import decibels, librosa_mel, padded, synthetic_clips
 
 from ser.config.augment import AugmentConfig, MaskSpecAugment
 from ser.config.features import ChromaConfig, FeaturesConfig, MelConfig
+from ser.config.load import load_config
 from ser.config.waveform import SequenceConfig, WaveformConfig
 from ser.errors import SerError
 from ser.features.augment import draw_spec_augment
@@ -114,6 +115,19 @@ def test_rows_are_normalised_over_valid_frames_and_constant_rows_only_centred():
 def test_rounding_of_a_constant_row_does_not_pass_for_variation(level, count):
     values = torch.full((1, 2, count + 9), level)
     assert (normalised_rows(values, valid_frames(torch.tensor([count]), count + 9))[..., :count] == 0).all()
+
+
+@pytest.mark.parametrize('at', [100, 8000])
+def test_a_click_in_silence_is_the_same_alone_and_in_a_batch(at):
+    click = np.zeros(16000, np.int16)
+    click[at] = 5
+    config = load_config(('moe-tiny',))
+    front = SequenceFrontEnd(config.features, AugmentConfig(), ('mel', 'mfcc'), 16000)
+    alone, together = front(*batch([click])), front(*batch([click, *noise(3)]))
+    # Its cepstrum is all but constant: deviations of a thousandth beside a coefficient of several hundred.
+    for name in ('mel', 'mfcc'):
+        own = alone[name].shape[2]
+        np.testing.assert_allclose(together[name][0, :, :own], alone[name][0], atol=1e-4)
 
 
 def test_the_mean_reference_is_the_mean_power_over_rows_and_valid_frames():

@@ -35,6 +35,7 @@ def test_refusals_are_one_line(tiny_run, tmp_path, capsys, monkeypatch):  # noqa
     capsys.readouterr()
     assert 'required: RUN' in refusal([], capsys)
     assert 'not a run directory' in refusal([str(tmp_path)], capsys)
+    assert refusal([f'{run}s'], capsys) == f"error: {run}s: no such folder. Did you mean '{run}'?\n"
     assert '--host 0.0.0.0: other machines could reach the model' in refusal([run, '--host', '0.0.0.0'], capsys)
     assert '--token: 5 characters' in refusal([run, '--token', 'short'], capsys)
     assert '--batch 0: at least 1' in refusal([run, '--batch', '0'], capsys)

@@ -151,6 +151,13 @@ def test_below_the_threshold_it_is_unknown_and_the_page_says_why(page, server):
 
 
 @pytest.mark.slow
+def test_a_recording_shorter_than_a_syllable_has_a_remark(page):
+    send(page, upload('click.wav', speech(0.05)))
+    assert plain(page.text_content('.answer-words')).startswith(
+        'This recording is shorter than any syllable: what is said of it says little. Calibrated: on the validation')
+
+
+@pytest.mark.slow
 def test_a_model_that_is_not_calibrated_and_not_tested(visit, server):
     server.calibrated, server.threshold, server.score = False, None, None
     page = visit(server.address)

@@ -136,7 +136,7 @@ def test_what_is_no_finished_run_is_refused(tmp_path):
     assert refused(tmp_path).endswith(f'It holds runs: name one of them, such as {run}')
     (run / 'predictions.csv').unlink()
     assert refused(run) == (f'{run / "predictions.csv"}: no such file. A finished run has it; finish this one: '
-                            'python -m ser.train --resume RUN')
+                            f'python -m ser.train --resume {run}')
 
 
 def test_a_run_of_dimensions_is_refused(tmp_path):

@@ -29,7 +29,7 @@ def data(tmp_path_factory):
 
 
 def batch_of(value, size=2, samples=5000):
-    return collate([Row(i, np.full(samples, value, np.int16), i, 1.0, f'k{i}') for i in range(size)], size, 8000,
+    return collate([Row(i, np.full(samples, value, np.int16), i, 1.0, f'k{i}', i) for i in range(size)], size, 8000,
                    {'cropped': 1}, ['line'])
 
 
@@ -49,6 +49,7 @@ def assert_same(found, expected):
         for a, b in zip(one.tensors(), other.tensors(), strict=True):
             assert torch.equal(a, b) and a.dtype == b.dtype
         assert (one.keys, one.counters, one.errors) == (other.keys, other.counters, other.errors)
+        assert one.copies.tolist() == other.copies.tolist()
 
 
 def test_a_batch_arrives_as_it_was_sent_and_its_slab_is_kept_while_a_view_of_it_lives():

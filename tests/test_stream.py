@@ -118,6 +118,39 @@ def test_resuming_gives_the_same_tail(shards, workers):
         assert [ids.tolist() for ids in tail] == [ids.tolist() for ids in expected]
 
 
+def copies_of(stream, epoch_steps, first=0):
+    """(epoch, id, copy): what it is drawn by and the samples that were read, of every row of a TrainStream."""
+    found = {}
+    with stream:
+        for number, batch in enumerate(stream, first):
+            for place in zip(batch.ids.tolist(), batch.copies.tolist(), batch.draw_ids.tolist(), batch.waveforms,
+                             strict=True):
+                *which, drawn, samples = place
+                assert (number // epoch_steps, *which) not in found
+                found[number // epoch_steps, *which] = drawn, samples.numpy().tobytes()
+    return found
+
+
+def test_copies_are_the_same_whatever_the_workers_the_ranks_and_the_start(shards):
+    index, _, data = setup(*shards, max_seconds=0.08)
+    rows = range(len(index.rows))
+    # Three clips are a group of their own: each comes 5 to 7 times an epoch.
+    plan = TrainPlan(rows, [row.shard for row in index.rows], 2, 0, 12, 2, groups=[row < 3 for row in rows])
+
+    def read(workers, **place):
+        return copies_of(TrainStream(index, plan, data, EMOTIONS, workers=workers, **place), plan.steps_per_epoch,
+                         place.get('start', (0, 0))[1])
+
+    whole = read(0)
+    assert read(2) == whole
+    assert read(0, rank=0, world=2) | read(2, rank=1, world=2) == whole
+    tail = read(2, start=(0, 1))
+    assert len(tail) == len(whole) - 12 and tail.items() <= whole.items()
+    assert len({(epoch, drawn) for (epoch, *_), (drawn, _) in whole.items()}) == len(whole)
+    assert max(copy for *_, copy in whole) >= 4
+    assert all((drawn == number) == (copy == 0) for (_, number, copy), (drawn, _) in whole.items())
+
+
 def test_evaluation_can_be_iterated_again_and_left_early(shards):
     index, _, data = setup(*shards)
     with EvaluationStream(index, EvaluationPlan(range(len(index.rows)), 4), data, EMOTIONS, workers=2) as stream:

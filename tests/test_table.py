@@ -189,6 +189,16 @@ def test_delimiter_and_encoding_may_be_given(tmp_path):
             read_corpus('csv', tmp_path, options)
 
 
+def test_rows_that_name_a_recording_again_are_told_together(tmp_path):
+    text = 'path,emotion\n' + 'a.wav,sad\n' * 3 + 'sub/b.wav,joy\n' * 3
+    with pytest.raises(SerError) as error:
+        read_corpus('csv', folder(tmp_path, text))
+    twice = "{}, both times labelled '{}': remove one row"
+    assert str(error.value) == 'metadata.csv: 4 rows name a recording again. ' + '; '.join([
+        twice.format("'a.wav' is in lines 2 and 3", 'sad'), twice.format("'a.wav' is in lines 2 and 4", 'sad'),
+        twice.format("'sub/b.wav' is in lines 5 and 6", 'happy')]) + '; and 1 more'
+
+
 def test_columns_may_be_given(tmp_path):
     text = 'Clip,emotion,Mood,who,energy,tongue\na.wav,1,joy,anna,0.5,de\n'
     options = {'path': 'clip', 'emotion': 'Mood', 'speaker': 'who', 'arousal': 'energy', 'language': 'tongue'}

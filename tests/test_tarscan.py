@@ -3,12 +3,13 @@
 import gzip
 import hashlib
 import io
+import pickle
 import tarfile
 
 import pytest
 
 from ser.errors import SerError
-from ser.shards.tarscan import TarScan
+from ser.shards.tarscan import ShardFault, TarScan
 from tests.shard_factory import tar_bytes
 
 MEMBERS = [('a.wav', b'x' * 700), ('a.json', b'{}'), ('b/b.wav', b''), ('b/b.json', b'y' * 512)]
@@ -107,6 +108,17 @@ def test_holes_short_ends_and_damage(tmp_path):
     refused(tmp_path, b'junk', '4 bytes are too few')
     refused(tmp_path, b'j' * 2000, 'not a tar file')
     refused(tmp_path, gzip.compress(whole), 'compressed (gzip). Shards are plain tars')
+
+
+def test_what_is_left_of_a_damaged_shard_is_a_command_away(tmp_path):
+    path, whole = tmp_path / 'a b.tar', tar_bytes(MEMBERS)
+    for data, damaged in ((whole[:1540], True), (whole[:1540] + b'Q' + whole[1541:], True), (b'j' * 2000, False)):
+        path.write_bytes(data)
+        with pytest.raises(ShardFault) as error:
+            list(TarScan(path, lambda member: True))
+        said = f"Copy or build it again; what is left of it: ser doctor '{path}'"
+        assert str(error.value).endswith(said) is damaged and 'ser doctor' not in error.value.what
+        assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
 
 
 def test_every_flipped_header_bit_is_noticed(tmp_path):

@@ -12,6 +12,7 @@ from ser.config.schema import Config
 from ser.config.waveform_augment import WaveformStep
 from ser.errors import SerError
 from ser.features.waveform_augment import TRANSFORMS, augmented, draw_audio, longest_of
+from ser.shards.batch import draw_ids
 
 RATE = 16000
 KINDS = ['gain', 'polarity', 'shift', 'noise', 'noise_level', 'background', 'speed', 'stretch', 'pitch', 'band_limit',
@@ -77,6 +78,32 @@ def test_a_clip_draws_the_same_in_any_batch_and_another_epoch_seed_or_clip_draws
         drawn = numbers_of(draw_audio(steps, *other, ids), ids)
         assert all(drawn[n]['gain'] != whole[n]['gain'] and drawn[n]['noise'] != whole[n]['noise'] for n in ids)
     assert len({whole[n]['noise']['key'] for n in ids} | {whole[n]['noise_level']['key'] for n in ids}) == 80
+
+
+def test_copies_of_a_clip_draw_apart_and_the_first_as_a_clip_that_comes_once(folder):
+    steps = steps_of(*[step_of(kind, folder) for kind in KINDS])
+    ids, places = np.arange(200), np.arange(400)
+    once = numbers_of(draw_audio(steps, 1, 0, ids), ids)
+    twice = numbers_of(draw_audio(steps, 1, 0, draw_ids(np.tile(ids, 2), np.repeat([0, 1], 200))), places)
+    assert {place: twice[place] for place in ids} == once
+    for kind in KINDS:
+        for name in once[0][kind]:
+            first, second = (np.array([twice[place + shift][kind][name] for place in ids]) for shift in (0, 200))
+            # Some numbers are given and not drawn; factors are few whole numbers.
+            if len(set(first)) > 1:
+                assert (first == second).mean() < 0.15 and abs(np.corrcoef(first, second)[0, 1]) < 0.25, (kind, name)
+    drawn, = draw_audio(steps_of(ONE_OF['steps'][1] | {'probability': 0.5}), 1, 0,
+                        draw_ids(np.tile(ids, 2), np.repeat([0, 1], 200))).steps
+    picked = np.isin(places, drawn.rows.numpy())
+    assert (picked[:200] == picked[200:]).mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize('kind', ['noise', 'noise_level', 'background'])
+def test_copies_of_a_clip_hear_other_noise(kind, folder):
+    samples, lengths = clips(3000, 3000, 3000)
+    draw = draw_audio(steps_of(step_of(kind, folder)), 0, 0, draw_ids([4, 4, 4], [0, 1, 2]))
+    noise = augmented(samples, lengths, draw, RATE)[0] - samples
+    assert torch.corrcoef(noise).sub(torch.eye(3)).abs().max() < 0.1
 
 
 def test_a_second_step_of_a_kind_draws_on_its_own_and_the_first_whatever_stands_before_it():

@@ -13,7 +13,8 @@ class MajorityConfig(Section):
     """The commonest class of training for every clip: UA is chance, log loss that of the classes' shares."""
 
     kind: Literal['majority'] = 'majority'
-    """Looks at no audio. Nothing is trained by steps: the keys of training, but for batch_size, mean nothing to it."""
+    """Looks at no audio. Nothing is trained by steps: training.optimizer, schedule, loss, clip_norm and ema are
+    refused, the other keys of training, but for batch_size, change nothing."""
 
 
 class FunctionalsConfig(Section):
@@ -39,8 +40,10 @@ class SvmConfig(Section):
     """A support vector machine (radial kernel) on functionals, fitted once to the training part."""
 
     kind: Literal['svm'] = 'svm'
-    """scikit-learn's SVC on standardised functionals, classes weighed alike. Nothing is trained by steps: the keys of
-    training, but for batch_size, mean nothing to it."""
+    """scikit-learn's SVC on standardised functionals, classes weighed alike. Nothing is trained by steps:
+    training.optimizer, schedule, loss, clip_norm and ema are refused, the other keys of training, but for batch_size,
+    change nothing. Of a clip over data.max_seconds it hears what evaluation does, in windows that count as one clip
+    together."""
     functionals: FunctionalsConfig = FunctionalsConfig()
     """What it hears of a clip."""
     penalties: Grid = (3.0, 10.0, 30.0)

@@ -46,7 +46,8 @@ class DataConfig(Section):
     sample_rate: PositiveInt = 44100
     """Hz of every batch; a clip stored at another rate is resampled by the worker (soxr)."""
     max_seconds: Positive = 30.0
-    """Longest clip: training crops longer ones at a random place, evaluation does what `long` says."""
+    """Longest clip: training crops longer ones at a random place, evaluation does what `long` says; so do svm and
+    majority, which hear the training part as evaluation would."""
     long: Literal['error', 'window'] = 'error'
     """A clip over max_seconds in evaluation: 'error', or 'window' (the mean of its windows' probabilities)."""
     shuffle_window_shards: Literal['all'] | PositiveInt = 'all'
@@ -54,7 +55,7 @@ class DataConfig(Section):
     window."""
     balance: Literal['none', 'class', 'corpus', 'speaker'] = 'none'
     """What every epoch of training draws equally often: 'none' takes each clip once; otherwise as many clips as there
-    are, small groups repeated, large ones in turn over the epochs."""
+    are, small groups repeated, each copy augmented on its own, large ones in turn over the epochs."""
     workers: Literal['auto'] | Count = 'auto'
     """Reader processes: 'auto' is one fewer than the cores, at most 8, and 0 where a network runs on two cores itself;
     0 reads in the training process."""

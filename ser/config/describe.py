@@ -9,11 +9,13 @@ from pydantic import BaseModel
 from ser.config.schema import Config
 
 _WIDTH = 110
+HEADER = 'Every key with its default and what it means. Other configs name only what they change.'
+"""Of the config that has every default."""
 
 
-def commented_yaml(config):
-    """The whole config as YAML, each key under its description."""
-    lines = ['# Every key with its default and what it means. Other configs name only what they change.']
+def commented_yaml(config, header=HEADER):
+    """The whole config as YAML, each key under its description, below a comment on the whole of it, one line."""
+    lines = [f'# {header}']
     _section(config, 0, lines)
     return '\n'.join(lines) + '\n'
 

@@ -51,5 +51,5 @@ class TrainingConfig(Section):
     """Minutes between checkpoints within an epoch; each epoch's end writes one too."""
     checkpoint_steps: PositiveInt | None = None
     """Steps between checkpoints, besides the minutes; null is off."""
-    keep_best: Count = 1
+    keep_best: PositiveInt = 1
     """Checkpoints of the best epochs kept, besides the last two."""

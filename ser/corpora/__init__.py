@@ -12,6 +12,7 @@ from ser.corpora.emofilm import EMOFILM
 from ser.corpora.emovo import EMOVO
 from ser.corpora.iemocap import IEMOCAP
 from ser.corpora.msp_podcast import MSP_PODCAST
+from ser.corpora.names import MISNAMED
 from ser.corpora.nemo import NEMO
 from ser.corpora.parquet import PARQUET
 from ser.corpora.ravdess import RAVDESS
@@ -66,7 +67,7 @@ def read_corpus(name, source=None, options=None):
 
 def _instead(facts, skips):
     """What a source without a single usable recording holds."""
-    bad = [skip for skip in skips if skip.bad]
+    bad = [skip for skip in skips if skip.bad and not skip.reason.startswith(MISNAMED)]
     if bad:
         first = bad[0]
         return f"{len(bad)} x {first.reason}, first '{first.relative}'{f' ({first.detail})' if first.detail else ''}"

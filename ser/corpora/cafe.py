@@ -8,9 +8,9 @@ A file name is `AA-E-I-S`: actor, the emotion's French initial, intensity, sente
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes
+from ser.corpora.names import check_codes, misnamed
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Download, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Download, Utterance
 from ser.labels import ordered
 
 # Code -> (the corpus's word, canonical emotion).
@@ -37,7 +37,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'(\d\d)-([a-z])(?:-(\d))?-(\d)', PurePosixPath(relative).stem, re.IGNORECASE)
     if not match or (match[3] is None and match[2].upper() != 'N'):
-        return Skip(relative, 'name does not fit AA-E-I-S')
+        return misnamed(relative, 'AA-E-I-S')
     actor, letter, intensity, sentence = match.groups()
     letter = letter.upper()
     check_codes(relative, 'CaFE', [('actor', actor, AGES), ('emotion', letter, EMOTIONS),

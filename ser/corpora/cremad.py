@@ -10,7 +10,7 @@ import dataclasses
 import re
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.names import check_choice, check_codes, find_beside, read_beside
+from ser.corpora.names import check_choice, check_codes, find_beside, misnamed, read_beside
 from ser.corpora.scan import parse_names
 from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
 from ser.errors import SerError
@@ -44,7 +44,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})', PurePosixPath(relative).stem.upper())
     if not match:
-        return Skip(relative, 'name does not fit AAAA_SSS_EEE_LL')
+        return misnamed(relative, 'AAAA_SSS_EEE_LL')
     actor, sentence, code, level = match.groups()
     check_codes(relative, 'CREMA-D', [('actor', actor, ACTORS), ('sentence', sentence, SENTENCES),
                                       ('emotion', code, EMOTIONS), ('intensity', level, INTENSITIES)])

@@ -6,9 +6,9 @@ A file name is `SSTTTEv`: speaker (two digits), text (letter and two digits), th
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes
+from ser.corpora.names import check_codes, misnamed
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Download, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Download, Utterance
 from ser.labels import canonical, ordered
 
 # Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral
@@ -30,7 +30,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'(\d\d)([a-z]\d\d)([a-z])([a-z])', PurePosixPath(relative).stem, re.IGNORECASE)
     if not match:
-        return Skip(relative, 'name does not fit SSTTTEv')
+        return misnamed(relative, 'SSTTTEv')
     speaker, text, letter, version = match.groups()
     text, letter, version = text.lower(), letter.upper(), version.lower()
     check_codes(relative, 'Emo-DB', [

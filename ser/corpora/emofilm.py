@@ -11,9 +11,9 @@ import functools
 import re
 from pathlib import Path, PurePosixPath
 
-from ser.corpora.names import check_choice, check_codes, read_beside
+from ser.corpora.names import check_choice, check_codes, misnamed, read_beside
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Utterance
 from ser.labels import ordered
 
 # Code -> (Italian word, emotion).
@@ -35,7 +35,7 @@ def describe(path, relative, dis='contempt'):
     """Utterance or Skip of one file; dis: one of DIS. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'([a-z])_([a-z]{3})(\d{3}[a-z])([a-z]{2})(?:_16k)?', PurePosixPath(relative).stem.lower())
     if not match:
-        return Skip(relative, 'name does not fit G_EEENNNCLL')
+        return misnamed(relative, 'G_EEENNNCLL')
     gender, code, scene, language = match.groups()
     check_codes(relative, 'EmoFilm', [
         ('gender', gender, GENDERS), ('emotion', code, EMOTIONS), ('language', language, LANGUAGES)])

@@ -6,9 +6,9 @@ A file name is `EEE-AA-SS`: the emotion's Italian abbreviation, actor (f1 ... m3
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes
+from ser.corpora.names import check_codes, misnamed
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Utterance
 from ser.labels import ordered
 
 # Code -> (Italian word, canonical emotion).
@@ -30,7 +30,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'([a-z]{3})-([a-z]\d)-([a-z]\d)', PurePosixPath(relative).stem.lower())
     if not match:
-        return Skip(relative, 'name does not fit EEE-AA-SS')
+        return misnamed(relative, 'EEE-AA-SS')
     code, actor, sentence = match.groups()
     check_codes(relative, 'EMOVO', [
         ('emotion', code, EMOTIONS), ('actor', actor, ACTORS), ('sentence', sentence, SENTENCES)])

@@ -124,7 +124,7 @@ def _recordings(folder, session):
         path = folder / relative
         turn = read_turn(path.stem)
         if turn is None:
-            skips.append(Skip(relative, 'not the name of a turn'))
+            skips.append(Skip(relative, 'not the name of a turn', bad=True))
             continue
         _check_session(turn.dialog, session, f"'{path}'")
         if recordings.setdefault(path.stem.lower(), path) != path:
@@ -156,7 +156,7 @@ def _of_export(found, undecided, style):
     name = found.extra.get('file') or found.extra.get('recording') or ''
     turn = read_turn(Path(name).stem)
     if turn is None:
-        return Skip(found.relative, 'not the name of a turn', str(name))
+        return Skip(found.relative, 'not the name of a turn', str(name), bad=True)
     if style not in ('all', turn.style):
         return Skip(found.relative, f'{turn.style} turn')
     emotion = NO_AGREEMENT if found.emotion == UNDECIDED else found.emotion

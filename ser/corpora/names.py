@@ -4,8 +4,16 @@ import csv
 import io
 from pathlib import Path
 
+from ser.corpora.utterance import Skip
 from ser.errors import SerError, did_you_mean
 from ser.files import natural
+
+MISNAMED = 'name does not fit'
+
+
+def misnamed(relative, pattern):
+    """The Skip of an audio file that is not called as the corpus calls its recordings: it counts as unusable."""
+    return Skip(relative, f'{MISNAMED} {pattern}', bad=True)
 
 
 def check_codes(relative, title, codes):

@@ -7,9 +7,9 @@ import dataclasses
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes, find_beside, read_beside
+from ser.corpora.names import check_codes, find_beside, misnamed, read_beside
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Utterance
 from ser.labels import canonical, ordered
 
 EMOTIONS = ('anger', 'fear', 'happiness', 'neutral', 'sadness', 'surprised')
@@ -30,7 +30,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'([a-z]{2}\d)_([a-z]+)_(\d{1,2})', PurePosixPath(relative).stem, re.IGNORECASE)
     if not match:
-        return Skip(relative, 'name does not fit SSS_emotion_N')
+        return misnamed(relative, 'SSS_emotion_N')
     speaker, raw, sentence = match[1].upper(), match[2].lower(), match[3].lstrip('0')
     check_codes(relative, 'nEMO', [
         ('speaker', speaker, SPEAKERS), ('emotion', raw, EMOTIONS), ('sentence', sentence, SENTENCES)])

@@ -9,7 +9,7 @@ import functools
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_choice, check_codes
+from ser.corpora.names import check_choice, check_codes, misnamed
 from ser.corpora.scan import parse_names
 from ser.corpora.utterance import Corpus, CorpusFacts, Download, Skip, Utterance
 from ser.labels import CANONICAL, canonical
@@ -47,7 +47,7 @@ def describe(path, relative, song='no'):
     """Utterance or Skip of one file; song: a key of SONG. Raises SerError for a code that the corpus does not have."""
     stem = PurePosixPath(relative).stem
     if not re.fullmatch(r'\d\d(-\d\d){6}', stem):
-        return Skip(relative, 'name does not fit MM-VC-EE-II-SS-RR-AA')
+        return misnamed(relative, 'MM-VC-EE-II-SS-RR-AA')
     codes = dict(zip(FIELDS, stem.split('-'), strict=True))
     check_codes(relative, 'RAVDESS', [(field, code, FIELDS[field]) for field, code in codes.items()])
     channel = FIELDS['vocal channel'][codes['vocal channel']]

@@ -8,7 +8,7 @@ in (AudioData/DC/sa07.wav) or stands before it (DC_sa07.wav), as copies of the c
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes
+from ser.corpora.names import check_codes, misnamed
 from ser.corpora.scan import parse_names
 from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
 from ser.labels import canonical, ordered
@@ -33,11 +33,11 @@ def describe(path, relative):
     name = PurePosixPath(relative)
     match = re.fullmatch(r'(?:([a-z]{2})_)?([a-z]{1,2})(\d\d)', name.stem, re.IGNORECASE)
     if not match:
-        return Skip(relative, 'name does not fit an emotion code and two digits, with or without a speaker before it')
+        return misnamed(relative, 'an emotion code and two digits, with or without a speaker before it')
     speaker, code, number = match.groups()
     speaker = (speaker or _folder_of_speaker(name)).upper()
     if not speaker:
-        return Skip(relative, 'no speaker in its name or its folders')
+        return Skip(relative, 'no speaker in its name or its folders', bad=True)
     code = code.lower()
     check_codes(relative, 'SAVEE', [
         ('speaker', speaker, SPEAKERS), ('emotion', code, EMOTIONS),

@@ -15,6 +15,7 @@ from ser.errors import SerError
 from ser.labels import canonical, misspelt
 
 log = logging.getLogger(__name__)
+_SHOWN_REPEATS = 3
 
 FACTS = CorpusFacts(
     name='csv', title='Any folder with a table', licence='as the recordings\' own', language=None, homepage=None,
@@ -45,16 +46,20 @@ def parse(source, corpus=FACTS.name, delimiter=None, encoding=None, **chosen):
     # Recordings may have numbers on dimensions and no emotion.
     wanted = ('path',) if any(name in columns for name in ATTRIBUTES) else ('path', 'emotion')
     require(columns, wanted, names, where=table.name, hint=delimiter_hint(table, names, delimiter))
-    warned, lines, skips = set(), {}, []
+    warned, lines, skips, repeats = set(), {}, [], []
     for line, row in rows:
         where = f'{table.name} line {line}'
         found = _utterance(row, columns, table.parent, where, corpus)
         if isinstance(found, Utterance):
-            _once(found, line, lines, table.name)
+            first = lines.setdefault(found.relative, (line, found.emotion))
+            if first[0] != line:
+                repeats.append((found, line, *first))
             _warn_of_slip(found, where, warned)
         else:
             skips.append(found)
         yield found
+    if repeats:
+        raise _repeated(table, repeats)
     if not lines:
         raise _unusable(table, skips)
 
@@ -85,13 +90,16 @@ def _unusable(table, skips):
                     f"paths are taken from '{table.parent}'")
 
 
-def _once(found, line, lines, table):
-    first, emotion = lines.setdefault(found.relative, (line, found.emotion))
-    if first == line:
-        return
-    both = (f"both times labelled '{emotion}': remove one row" if emotion == found.emotion else
-            f"labelled '{emotion}' in one and '{found.emotion}' in the other: keep the row that is right")
-    raise SerError(f"{table}: '{found.relative}' is in lines {first} and {line}, {both}")
+def _repeated(table, repeats):
+    """The SerError of rows that name a recording again: repeats are (Utterance, line, line and emotion before)."""
+    told = []
+    for found, line, first, emotion in repeats[:_SHOWN_REPEATS]:
+        both = (f"both times labelled '{emotion}': remove one row" if emotion == found.emotion else
+                f"labelled '{emotion}' in one and '{found.emotion}' in the other: keep the row that is right")
+        told.append(f"'{found.relative}' is in lines {first} and {line}, {both}")
+    count = f'{len(repeats)} rows name a recording again. ' if len(repeats) > 1 else ''
+    more = f'; and {len(repeats) - len(told)} more' if len(repeats) > len(told) else ''
+    return SerError(f'{table.name}: {count}{"; ".join(told)}{more}')
 
 
 def _warn_of_slip(found, where, warned):

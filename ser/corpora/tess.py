@@ -7,9 +7,9 @@ word after "Say the word". `ps` is pleasant surprise. Folders are not looked at:
 import re
 from pathlib import PurePosixPath
 
-from ser.corpora.names import check_codes
+from ser.corpora.names import check_codes, misnamed
 from ser.corpora.scan import parse_names
-from ser.corpora.utterance import Corpus, CorpusFacts, Skip, Utterance
+from ser.corpora.utterance import Corpus, CorpusFacts, Utterance
 from ser.labels import canonical, ordered
 
 AGES = {'OAF': 64, 'YAF': 26}
@@ -30,7 +30,7 @@ def describe(path, relative):
     """Utterance or Skip of one file. Raises SerError for a code that the corpus does not have."""
     match = re.fullmatch(r'([a-z]{2,3})_([a-z]+)_([a-z]+)', PurePosixPath(relative).stem, re.IGNORECASE)
     if not match:
-        return Skip(relative, 'name does not fit SPEAKER_word_emotion')
+        return misnamed(relative, 'SPEAKER_word_emotion')
     speaker, word, code = match.groups()
     speaker, word, code = speaker.upper(), word.lower(), code.lower()
     check_codes(relative, 'TESS', [('speaker', speaker, SPEAKERS), ('emotion', code, EMOTIONS)])

@@ -49,7 +49,7 @@ class Skip:
     detail: str = ''
     """What is particular to this file."""
     bad: bool = False
-    """The file should have been usable (missing, undecodable), unlike a README or a song."""
+    """The file should have been usable (missing, undecodable, audio of another name), unlike a README or a song."""
 
 
 @dataclass(frozen=True)

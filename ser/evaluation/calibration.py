@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation.reading import RUN_REMEDY, read_json
+from ser.evaluation.reading import read_json, run_remedy
 
 CALIBRATION = 'calibration.json'
 VALIDATION = 'predictions-validation.csv'
@@ -100,5 +100,5 @@ def _number(path, facts, key, allowed, optional=False):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not allowed(value):
         wanted = 'above 0' if key == 'temperature' else 'from 0 to 1'
-        raise SerError(f"{path}: '{key}' is {value!r}; a number {wanted} is wanted. {RUN_REMEDY}")
+        raise SerError(f"{path}: '{key}' is {value!r}; a number {wanted} is wanted. {run_remedy(path)}")
     return float(value)

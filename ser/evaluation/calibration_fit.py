@@ -44,8 +44,8 @@ def fit_temperature(labels, probabilities):
     `calibration.SMALLEST`. 1 for fewer than FEWEST_FITTED clips.
     """
     if len(labels) < FEWEST_FITTED:
-        return Temperature(1.0, f'{len(labels)} validation clips are too few to fit one; at least {FEWEST_FITTED} are '
-                                'wanted')
+        return Temperature(1.0, f'{len(labels)} validation clips are too few to fit a temperature; at least '
+                                f'{FEWEST_FITTED} are wanted')
     logits = logits_of(probabilities)
     true = logits[np.arange(len(logits)), np.asarray(labels, dtype=np.int64)]
 

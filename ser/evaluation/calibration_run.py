@@ -16,7 +16,7 @@ from ser.evaluation.calibration_metrics import BINS, Confidences, part_facts, re
 from ser.evaluation.calibration_plots import plot_reliability, plot_risk
 from ser.evaluation.calibration_words import calibration_line
 from ser.evaluation.predictions import read_csv
-from ser.evaluation.reading import RUN_REMEDY
+from ser.evaluation.reading import run_remedy
 from ser.files import write_json, write_rows
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def calibrate_run(run, names, members, predictions, evaluation):
     path = Path(run) / VALIDATION
     if not path.is_file():
         if (path.parent / CALIBRATION).is_file():
-            raise SerError(f'{path}: no such file, and {CALIBRATION} was fitted to it. {RUN_REMEDY}')
+            raise SerError(f'{path}: no such file, and {CALIBRATION} was fitted to it. {run_remedy(path)}')
         return {}
     validation = read_csv(path)
     _check(path, validation, names, members)
@@ -111,12 +111,12 @@ def _check(path, validation, names, members):
     """Raises SerError unless the predictions are of the validation part of split.csv, each clip once."""
     if validation.names != tuple(names):
         raise SerError(f"{path}: classes {', '.join(validation.names)}, but labels.json says {', '.join(names)}. "
-                       f'{RUN_REMEDY}')
+                       f'{run_remedy(path)}')
     wanted = {member.key: (member.speaker, member.label) for member in members if member.part == 'valid'}
     found = dict(zip(validation.keys, zip(validation.speakers, validation.labels, strict=True), strict=True))
     if found != wanted:
         odd = min(key for key in {**found, **wanted} if found.get(key) != wanted.get(key))
-        raise SerError(f'{path}: clip {odd} is not as split.csv has it in the validation part. {RUN_REMEDY}')
+        raise SerError(f'{path}: clip {odd} is not as split.csv has it in the validation part. {run_remedy(path)}')
 
 
 def _write_tables(folder, calibration, parts, facts):

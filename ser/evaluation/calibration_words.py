@@ -80,7 +80,7 @@ def _origin(facts):
     clips, speakers = facts['validation']['clips'], facts['validation']['speakers']
     whom = '' if speakers is None else f" of {counted(speakers, 'speaker')}"
     if why_not_fitted(facts):
-        return f"No temperature was fitted ({why_not_fitted(facts)}): the probabilities are the model's own."
+        return f"The probabilities are the model's own, uncalibrated ({why_not_fitted(facts)})."
     note = f" ({facts['temperature_note']})" if facts['temperature_note'] else ''
     return (f"{words}, the temperature{note} fitted to the {counted(clips, 'validation clip')}{whom} and to nothing "
             'else. It changes no decision.')

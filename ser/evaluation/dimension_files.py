@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ser.errors import SerError
 from ser.evaluation.dimensions import are_names, read_csv
-from ser.evaluation.reading import RUN_REMEDY, read_json
+from ser.evaluation.reading import read_json, run_remedy
 from ser.evaluation.run_files import check_clips, read_facts, read_history, read_split
 from ser.shards.targets import STRATA
 
@@ -27,17 +27,18 @@ def read_task(run):
     names = task.get('names')
     if not isinstance(names, list) or not are_names(names):
         raise SerError(f"{path}: 'names' is {names!r}; a list of at least one dimension and different names is "
-                       f'wanted. {RUN_REMEDY}')
+                       f'wanted. {run_remedy(path)}')
     wanted = {'mean': 'numbers', 'std': 'numbers above 0', 'unit': 'pairs [lowest, highest]'}
     fits = {'mean': _is_number, 'std': lambda value: _is_number(value) and value > 0, 'unit': _is_range}
     for key, what in wanted.items():
         values = task.get(key)
         if not isinstance(values, list) or len(values) != len(names) or not all(map(fits[key], values)):
-            raise SerError(f"{path}: '{key}' is {values!r}; a list of {len(names)} {what} is wanted. {RUN_REMEDY}")
+            raise SerError(f"{path}: '{key}' is {values!r}; a list of {len(names)} {what} is wanted. "
+                           f'{run_remedy(path)}')
     labels = Path(run) / 'labels.json'
     said = read_json(labels, list)
     if said != names:
-        raise SerError(f"{labels}: holds {said}, but task.json says {', '.join(names)}. {RUN_REMEDY}")
+        raise SerError(f"{labels}: holds {said}, but task.json says {', '.join(names)}. {run_remedy(path)}")
     return task
 
 
@@ -70,6 +71,6 @@ def read_test_part(run, names):
     predictions = read_csv(path)
     if predictions.names != tuple(names):
         raise SerError(f"{path}: dimensions {', '.join(predictions.names)}, but task.json says {', '.join(names)}. "
-                       f'{RUN_REMEDY}')
+                       f'{run_remedy(path)}')
     check_clips(path, predictions, members, facts)
     return predictions, facts, members

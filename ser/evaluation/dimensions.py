@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation.reading import RUN_REMEDY, read_rows
+from ser.evaluation.reading import read_rows, run_remedy
 from ser.files import write_rows
 
 FIXED_COLUMNS = ('key', 'speaker')
@@ -72,12 +72,13 @@ class DimensionPredictions:
         write_rows(path, [[*FIXED_COLUMNS, *header], *rows])
 
 
-def read_csv(path, remedy=RUN_REMEDY):
+def read_csv(path, remedy=None):
     """The DimensionPredictions of a predictions.csv (see DimensionPredictions.write_csv).
 
     Raises SerError with file, line and remedy: missing file or column, a cell that is no finite number, a repeated
     dimension, a repeated key, no row.
     """
+    remedy = remedy or run_remedy(path)
     (first, header), *rows = read_rows(path, remedy)
     names = _names(header, f'{path}:{first}', remedy)
     if not rows:

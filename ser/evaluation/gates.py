@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ser.errors import SerError
-from ser.evaluation.reading import RUN_REMEDY, read_json
+from ser.evaluation.reading import read_json, run_remedy
 from ser.evaluation.tables import counted, markdown_table, percent
 from ser.files import write_json, write_rows
 
@@ -89,7 +89,7 @@ def gates_of(run):
                 raise TypeError
     except (KeyError, TypeError, AttributeError):
         raise SerError(f"{path}: is not what training writes: 'experts', and of all clips and each class 'clips' and "
-                       f"'mean'. {RUN_REMEDY}") from None
+                       f"'mean'. {run_remedy(path)}") from None
     return {'gates': found}
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ser.errors import SerError, did_you_mean
-from ser.evaluation.reading import RUN_REMEDY, read_rows
+from ser.evaluation.reading import read_rows, run_remedy
 from ser.files import write_rows
 
 FIXED_COLUMNS = ('key', 'speaker', 'label', 'predicted')
@@ -95,12 +95,13 @@ class Predictions:
         write_rows(path, [[*FIXED_COLUMNS, *self.names], *rows])
 
 
-def read_csv(path, remedy=RUN_REMEDY):
+def read_csv(path, remedy=None):
     """The Predictions of a predictions.csv (see Predictions.write_csv).
 
     Raises SerError with file, line and remedy: missing file or column, a cell that is no probability, a row that
     does not sum to 1 within 0.001, an unknown or repeated class, a repeated key, no row.
     """
+    remedy = remedy or run_remedy(path)
     (first, header), *rows = read_rows(path, remedy)
     names = tuple(header[len(FIXED_COLUMNS):])
     for place, column in enumerate(FIXED_COLUMNS):

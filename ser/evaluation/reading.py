@@ -7,8 +7,14 @@ from pathlib import Path
 
 from ser.errors import SerError
 
-RUN_REMEDY = 'A finished run has it; finish this one: python -m ser.train --resume RUN'
 _FIELD_CHARACTERS = 2**24
+
+
+def run_remedy(path):
+    """What to do where a file of a run directory is missing or broken; of another folder RUN stands for the run."""
+    folder = Path(path).parent
+    run = folder if (folder / 'config.yaml').is_file() else 'RUN'
+    return f'A finished run has it; finish this one: python -m ser.train --resume {run}'
 
 
 def _text(path, remedy):
@@ -22,11 +28,13 @@ def _text(path, remedy):
         raise SerError(f'{path}: cannot be read ({error.strerror}). {remedy}') from None
 
 
-def read_json(path, kind, remedy=RUN_REMEDY):
+def read_json(path, kind, remedy=None):
     """The JSON value of a file, which must be of type `kind` (dict or list).
 
-    Raises SerError for a missing file, broken JSON and another type.
+    remedy: what to do about a file that cannot be used; here and below `run_remedy` where none is given. Raises
+    SerError for a missing file, broken JSON and another type.
     """
+    remedy = remedy or run_remedy(path)
     try:
         value = json.loads(_text(path, remedy))
     except ValueError as error:
@@ -37,12 +45,13 @@ def read_json(path, kind, remedy=RUN_REMEDY):
     return value
 
 
-def read_rows(path, remedy=RUN_REMEDY):
+def read_rows(path, remedy=None):
     """(line number, cells) of every non-empty CSV record, the header first.
 
     Raises SerError for a missing or empty file, for broken quoting, and for a record whose number of cells
     differs from the header's.
     """
+    remedy = remedy or run_remedy(path)
     # newline='': line breaks inside quoted cells stay as they are.
     reader = csv.reader(io.StringIO(_text(path, remedy), newline=''), strict=True)
     limit = csv.field_size_limit(_FIELD_CHARACTERS)
@@ -64,11 +73,12 @@ def read_rows(path, remedy=RUN_REMEDY):
     return rows
 
 
-def read_table(path, columns, remedy=RUN_REMEDY):
+def read_table(path, columns, remedy=None):
     """(line number, {column: cell}) of every record below the header, which must have `columns` (others may join).
 
     Raises SerError as read_rows, and for a missing or repeated column.
     """
+    remedy = remedy or run_remedy(path)
     (line, header), *rows = read_rows(path, remedy)
     for column in columns:
         if header.count(column) != 1:

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from ser.errors import SerError
-from ser.evaluation.reading import RUN_REMEDY, read_json, read_table
+from ser.evaluation.reading import read_json, read_table, run_remedy
 from ser.evaluation.tables import counted
 from ser.shards.index import PARTS
 
@@ -58,7 +58,8 @@ def read_names(run):
     path = Path(run) / 'labels.json'
     names = read_json(path, list)
     if len(names) < 2 or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
-        raise SerError(f'{path}: holds {names}; a list of at least two different class names is wanted. {RUN_REMEDY}')
+        raise SerError(f'{path}: holds {names}; a list of at least two different class names is wanted. '
+                       f'{run_remedy(path)}')
     return tuple(names)
 
 
@@ -70,10 +71,10 @@ def read_facts(run, best_epoch=None):
              'synthetic': bool}
     for key, kind in kinds.items():
         if key not in data:
-            raise SerError(f"{path}: no key '{key}'; wanted: {', '.join(kinds)}. {RUN_REMEDY}")
+            raise SerError(f"{path}: no key '{key}'; wanted: {', '.join(kinds)}. {run_remedy(path)}")
         if not isinstance(data[key], kind):
             wanted = 'true, false or null' if isinstance(kind, tuple) else kind.__name__
-            raise SerError(f"{path}: '{key}' is {data[key]!r}; {wanted} is wanted. {RUN_REMEDY}")
+            raise SerError(f"{path}: '{key}' is {data[key]!r}; {wanted} is wanted. {run_remedy(path)}")
     return Facts(data['protocol'], data['protocol_kind'], data['speaker_disjoint'],
                  tuple(str(note) for note in data['notes']), data['synthetic'], best_epoch)
 
@@ -84,13 +85,14 @@ def read_split(run, names):
     members, line_of = [], {}
     for line, row in read_table(path, ('key', 'speaker', 'label', 'part')):
         if row['key'] in line_of:
-            raise SerError(f"{path}:{line}: clip {row['key']} is in line {line_of[row['key']]} already. {RUN_REMEDY}")
+            raise SerError(f"{path}:{line}: clip {row['key']} is in line {line_of[row['key']]} already. "
+                           f'{run_remedy(path)}')
         line_of[row['key']] = line
         part, label = row['part'], row['label']
         if part not in (*PARTS, ''):
-            raise SerError(f"{path}:{line}: part '{part}'; allowed: {', '.join(PARTS)}, or empty. {RUN_REMEDY}")
+            raise SerError(f"{path}:{line}: part '{part}'; allowed: {', '.join(PARTS)}, or empty. {run_remedy(path)}")
         if part and label not in names:
-            raise SerError(f"{path}:{line}: label '{label}'; allowed: {', '.join(names)}. {RUN_REMEDY}")
+            raise SerError(f"{path}:{line}: label '{label}'; allowed: {', '.join(names)}. {run_remedy(path)}")
         members.append(Member(row['key'], row['speaker'] or None, label, part))
     return members
 
@@ -104,7 +106,7 @@ def read_history(run):
     columns = {name: np.array([_number(path, line, name, row[name]) for line, row in rows]) for name in wanted}
     best = columns['epoch'][columns['best'] == 1]
     if not len(best) or math.isnan(best[-1]):
-        raise SerError(f'{path}: no epoch is marked best (column best = 1). {RUN_REMEDY}')
+        raise SerError(f'{path}: no epoch is marked best (column best = 1). {run_remedy(path)}')
     return History(columns, int(best[-1]))
 
 
@@ -114,7 +116,7 @@ def _number(path, line, name, cell):
     try:
         return float(cell)
     except ValueError:
-        raise SerError(f"{path}:{line}: {name} is '{cell}', a number is wanted. {RUN_REMEDY}") from None
+        raise SerError(f"{path}:{line}: {name} is '{cell}', a number is wanted. {run_remedy(path)}") from None
 
 
 def read_config(run):
@@ -123,13 +125,13 @@ def read_config(run):
     try:
         config = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
-        raise SerError(f'{path}: no such file; is this a run directory? {RUN_REMEDY}') from None
+        raise SerError(f'{path}: no such file; is this a run directory? {run_remedy(path)}') from None
     except OSError as error:
-        raise SerError(f'{path}: cannot be read ({error.strerror}). {RUN_REMEDY}') from None
+        raise SerError(f'{path}: cannot be read ({error.strerror}). {run_remedy(path)}') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SerError(f"{path}: not YAML ({' '.join(str(error).split())}). {RUN_REMEDY}") from None
+        raise SerError(f"{path}: not YAML ({' '.join(str(error).split())}). {run_remedy(path)}") from None
     if not isinstance(config, dict) or not isinstance(config.get('model'), dict):
-        raise SerError(f"{path}: no section 'model'. {RUN_REMEDY}")
+        raise SerError(f"{path}: no section 'model'. {run_remedy(path)}")
     return config
 
 
@@ -139,7 +141,7 @@ def check_test_part(path, predictions, members, facts):
     label_of = {member.key: member.label for member in members}
     for key, label in zip(predictions.keys, predictions.labels, strict=True):
         if label != label_of[key]:
-            raise SerError(f'{path}: clip {key} is {label}, split.csv says {label_of[key]}. {RUN_REMEDY}')
+            raise SerError(f'{path}: clip {key} is {label}, split.csv says {label_of[key]}. {run_remedy(path)}')
 
 
 def check_clips(path, predictions, members, facts):
@@ -152,11 +154,11 @@ def check_clips(path, predictions, members, facts):
     for fault, wrong in (('missing', set(test) - keys), ('too many', keys - set(test))):
         if wrong:
             raise SerError(f'{path}: {counted(len(wrong), "clip")} {fault}, for one {min(wrong)}; split.csv has '
-                           f'{len(test)} in the test part. {RUN_REMEDY}')
+                           f'{len(test)} in the test part. {run_remedy(path)}')
     for key, speaker in zip(predictions.keys, predictions.speakers, strict=True):
         if speaker != test[key].speaker:
             raise SerError(f'{path}: clip {key} is by {speaker or "unknown"}, split.csv says '
-                           f'{test[key].speaker or "unknown"}. {RUN_REMEDY}')
+                           f'{test[key].speaker or "unknown"}. {run_remedy(path)}')
     heard = {member.speaker for member in members if member.part in ('train', 'valid')} - {None}
     shared = sorted(heard & {member.speaker for member in test.values()})
     if shared and facts.speaker_disjoint:

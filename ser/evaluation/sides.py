@@ -9,7 +9,7 @@ import numpy as np
 from ser.errors import SerError
 from ser.evaluation.dimension_files import read_task
 from ser.evaluation.predictions import Predictions, read_csv
-from ser.evaluation.reading import RUN_REMEDY, read_json
+from ser.evaluation.reading import read_json, run_remedy
 from ser.evaluation.run_files import Facts, check_test_part, read_facts, read_history, read_names, read_split
 from ser.evaluation.tables import counted
 from ser.files import natural
@@ -139,7 +139,7 @@ def run_predictions(run, names):
     predictions = read_csv(path)
     if predictions.names != names:
         raise SerError(f"{path}: classes {', '.join(predictions.names)}, but labels.json says {', '.join(names)}. "
-                       f'{RUN_REMEDY}')
+                       f'{run_remedy(path)}')
     return predictions
 
 

@@ -131,7 +131,8 @@ class Descriptors(nn.Module):
         shape, bands, loudness = self._shape(power[..., self.first:], valid)
         voice, voiced = self.voice(power, level, valid[:, 0])
         plain = torch.stack([level, loudness, crossings], dim=1)
-        values = torch.cat([plain, bands, self.cepstrum(bands)[:, 1:], shape, voice], dim=1)
+        cepstrum = _held(self.cepstrum(bands)[:, 1:].transpose(1, 2), bands.transpose(1, 2)).transpose(1, 2)
+        values = torch.cat([plain, bands, cepstrum, shape, voice], dim=1)
         return Frames(values, valid, voiced[:, None])
 
     def _framed(self, values, length):
@@ -143,7 +144,7 @@ class Descriptors(nn.Module):
 
     def _shape(self, power, valid):
         """(SHAPE (B, S, N), mel bands in dB (B, bands, N), loudness (B, N)) of power (B, N, K)."""
-        products = power @ self.products
+        products = _held(power @ self.products, power)
         mel, sums, moments = products.split([self.bands, 4, 5], dim=2)
         total = moments[..., :1].clamp(min=SILENCE)
         decibels = power_decibels(power)
@@ -165,8 +166,17 @@ class Descriptors(nn.Module):
         low_share, high_share = (sums[..., 2:] / total).unbind(dim=2)
         values = [*_moments(moments / total), *self.khz[places].unbind(dim=2), flat, entropy, flux,
                   levels[..., 0] - levels[..., 1], peaks[0] - peaks[1], low_share, high_share,
-                  *(decibels @ self.slopes).unbind(dim=2)]
+                  *_held(decibels @ self.slopes, decibels).unbind(dim=2)]
         return torch.stack(values, dim=1), bands, mel.clamp(min=SILENCE).pow(LOUDNESS_EXPONENT).sum(dim=2)
+
+
+def _held(products, frames):
+    """Products (B, N, P) of frames (B, N, K) by a matrix, the same for frames that are equal to the one before: where a
+    row stands among the others changes how its product is rounded, and rounding must not pass for a step."""
+    equal = nn.functional.pad((frames[:, 1:] == frames[:, :-1]).all(dim=2), (1, 0))
+    places = torch.arange(frames.shape[1], device=frames.device).expand_as(equal)
+    first = places.masked_fill(equal, 0).cummax(dim=1).values
+    return products.gather(1, first[..., None].expand_as(products))
 
 
 def _slope_weights(khz, low, high):

@@ -14,7 +14,8 @@ from ser.randomness import uniform
 class Draw:
     """The chance of a batch of B clips; None where there is none.
 
-    A clip's draws are keyed by (seed, epoch, its id): the same in any batch, rank or world.
+    A clip's draws are keyed by (seed, epoch, its id) and, where an epoch holds it several times, by which copy it is:
+    the same in any batch, rank or world.
     """
 
     masks: SpecAugmentDraw | None = None
@@ -55,8 +56,8 @@ class Draw:
 def draw_views(config, views, epoch, ids, mix=None):
     """The Draw of a batch for a Config, on the host.
 
-    views: names that may be masked. ids int64 (B,). mix: the batch's Mix, which is applied to waveforms where
-    augment.mixup.mixes says so.
+    views: names that may be masked. ids int64 (B,): a Batch's draw_ids. mix: the batch's Mix, which is applied to
+    waveforms where augment.mixup.mixes says so.
     """
     augment, length, seed = config.augment, config.features.waveform.length, config.run.seed
     crop = None

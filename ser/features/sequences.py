@@ -12,8 +12,9 @@ from ser.features.mel import ENGINES as MEL_ENGINES
 from ser.features.waveform import Waveform
 
 SEQUENCES = ('mel', 'mfcc', 'chroma')
-# Deviation under which a row counts as constant and is only centred.
-QUIET_DEVIATION = 1e-5
+# Deviation, and share of the clip's largest value, under which a row's deviation counts as none and the row is only
+# centred: a coefficient is rounded as coarsely as the largest of its frame.
+QUIET_DEVIATION = QUIET_SHARE = 1e-5
 # (x - mean) / sqrt(variance + this), as transformers' Wav2Vec2FeatureExtractor.
 STANDARD_EPSILON = 1e-7
 
@@ -139,12 +140,14 @@ def normalised_rows(values, valid):
     values float32 (B, F, T), valid bool (B, 1, T). Frames that are not valid hold anything.
     """
     count = valid.sum(dim=2, keepdim=True)
+    largest = values.detach().masked_fill(~valid, 0.0).abs().amax(dim=(1, 2), keepdim=True)
+    quiet = (QUIET_SHARE * largest).clamp(min=QUIET_DEVIATION)
     # Relative to the first frame a constant row is exactly 0, whatever its level: rounding may not pass for variation.
     values = values - values[..., :1].detach()
     centred = values - values.masked_fill(~valid, 0.0).sum(dim=2, keepdim=True) / count
     variance = centred.masked_fill(~valid, 0.0).square().sum(dim=2, keepdim=True) / count
     # No root is taken of 0, where its gradient is infinite.
-    return centred / torch.where(variance > QUIET_DEVIATION ** 2, variance, 1.0).sqrt()
+    return centred / torch.where(variance > quiet.square(), variance, 1.0).sqrt()
 
 
 def masked_spans(values, frames, draw, fill):

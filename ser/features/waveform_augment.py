@@ -1,6 +1,7 @@
 """Waveform augmentation: what each clip gets is drawn by key on the host, then applied on the device.
 
 A clip's draws are keyed by (seed, epoch, its id, the transform), so it sounds the same in any batch, rank or world.
+Further copies of a clip within an epoch come with ids of their own (Batch.draw_ids).
 """
 
 from collections import Counter

@@ -10,10 +10,11 @@ _COLUMNS = ('file', 'silent', 'error')
 
 
 def as_jsonl(results, names):
-    """A line per result as it comes: file, silent, dimensions (a number for each, none of silence); or file, error."""
+    """A line per result as it comes: file, silent, short (whether it has less than any syllable), dimensions (a number
+    for each, none of silence); or file, error."""
     for result in results:
-        said = {'error': result.error} if result.error else {'silent': result.silent,
-                                                             'dimensions': _numbers(result, names)}
+        said = {'error': result.error} if result.error else {
+            'silent': result.silent, 'short': result.short, 'dimensions': _numbers(result, names)}
         yield json.dumps({'file': result.file, **said})
 
 

@@ -14,8 +14,9 @@ def as_jsonl(results, names, top=None):
     """A line per result as it comes; or file, error.
 
     Keys: file, emotion (a class, 'unknown' or 'silence'), likeliest (a class), confidence (its probability), silent
-    (whether nobody speaks in it: likeliest and confidence are null then, and there are no probabilities), probabilities
-    (class -> probability; with `top` the likeliest alone, likeliest first), auxiliary where there are further heads.
+    (whether nobody speaks in it: likeliest and confidence are null then, and there are no probabilities), short
+    (whether it has less than any syllable), probabilities (class -> probability; with `top` the likeliest alone,
+    likeliest first), auxiliary where there are further heads.
     """
     for result in results:
         if result.error:
@@ -23,13 +24,13 @@ def as_jsonl(results, names, top=None):
             continue
         if result.silent:
             yield json.dumps({'file': result.file, 'emotion': SILENCE, 'likeliest': None, 'confidence': None,
-                              'silent': True, 'probabilities': {}})
+                              'silent': True, 'short': result.short, 'probabilities': {}})
             continue
         ranked = _ranked(result, names)
         shares = dict(ranked[:top] if top else zip(names, result.values.tolist(), strict=True))
         (likeliest, confidence), *_ = ranked
         said = {'file': result.file, 'emotion': _answer(result, likeliest), 'likeliest': likeliest,
-                'confidence': confidence, 'silent': False, 'probabilities': shares}
+                'confidence': confidence, 'silent': False, 'short': result.short, 'probabilities': shares}
         yield json.dumps(said | ({'auxiliary': result.auxiliary} if result.auxiliary else {}))
 
 

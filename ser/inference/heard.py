@@ -10,6 +10,8 @@ from ser.shards.index import build_index
 from ser.shards.paths import set_of
 from ser.shards.split import voices
 
+_SHOWN_CLIPS = 3
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -79,9 +81,12 @@ def overlap_notes(rows, heard):
     by_audio, by_key = heard_clips(rows, heard)
     notes = []
     if by_audio or by_key:
-        ways = [f'{len(found)} by {way}' for found, way in ((by_audio, 'audio'), (by_key, 'key')) if found]
-        notes.append(f'LEAK: {len(by_audio | by_key)} of {len(rows)} clips are in the training or validation part of '
-                     f'this run ({", ".join(ways)}): the score is not that of a test')
+        ways = [f'{len(clips)} by {way}' for clips, way in ((by_audio, 'audio'), (by_key, 'key')) if clips]
+        found = by_audio | by_key
+        first = [row.key for row in rows if row.key in found][:_SHOWN_CLIPS]
+        more = f' and {len(found) - len(first)} more' if len(found) > len(first) else ''
+        notes.append(f'LEAK: {len(found)} of {len(rows)} clips are in the training or validation part of this run '
+                     f'({", ".join(ways)}: {", ".join(first)}{more}): the score is not that of a test')
     if heard.audio is None:
         notes.append("the run's own shards are not at hand: whether it has heard these clips was checked by key only")
     return tuple(notes)

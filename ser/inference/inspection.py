@@ -26,7 +26,7 @@ from ser.training.rebuild import load_run
 from ser.training.task import main_head
 
 ALWAYS = ('cqt', 'mel')
-SUFFIXES = ('', '-stages', '-spectra', '-augmented', '-layers', '-explained')
+SUFFIXES = ('-features', '-stages', '-spectra', '-augmented', '-layers', '-explained')
 
 
 class Inspector:
@@ -144,17 +144,21 @@ class Inspection:
         title, about = recording.path.name + part, {'file': str(recording.path)}
         window = {'window': {'number': 1, 'of': len(pieces)}}
         arrays = self.inspector.arrays(pieces[0])
-        names = self._save(stem, arrays=arrays, pictures={'': self.inspector.draw(arrays, title)})
+        names = self._save(f'{stem}-features', arrays, pictures={'': self.inspector.draw(arrays, title)})
         if self.stages:
             names += self._write_stages(stem, pieces[0], title, {**about, **window})
         answer = ''
         if self.head is not None:
             more, answer = self._write_explanation(stem, pieces[0], title, about, window)
             names += more
-        shapes = ', '.join(f"{TITLES[name]} {' x '.join(map(str, arrays[f'{name}_db'].shape))}"
-                           for name in self.inspector.features)
-        seconds, files = len(samples) / config.sample_rate, ', '.join([str(self.folder / names[0]), *names[1:]])
-        return f'{recording.path}: {files} ({seconds:.2f} s{part}; {shapes}){answer}', False
+        seconds, files = f'{len(samples) / config.sample_rate:.2f} s{part}', ', '.join([str(self.folder / names[0]),
+                                                                                        *names[1:]])
+        return f"{recording.path}: written: {files} ({'; '.join([seconds, *self._seen(arrays)])}){answer}", False
+
+    def _seen(self, arrays):
+        """The views that the model sees, with their shapes, as words; none for a model that sees no such view."""
+        shapes = [f"{TITLES[name]} {' x '.join(map(str, arrays[f'{name}_db'].shape))}" for name in self.inspector.seen]
+        return [', '.join(shapes)] if shapes else []
 
     def _write_stages(self, stem, samples, title, about):
         inspector = self.inspector

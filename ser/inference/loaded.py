@@ -43,6 +43,8 @@ class Answer:
     """Target of a further head -> {value: probability}, uncalibrated."""
     silent: bool = False
     """Whether the clip was silence, which the model is not asked about; a class may be called 'silence' too."""
+    short: bool = False
+    """Whether it has less sound than any syllable, 0.1 s: whatever is said of it says little."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class DimensionsAnswer:
     """Dimension -> number in the units of the corpus it learnt from; none of silence."""
     silent: bool = False
     """Whether the clip was silence, which the model is not asked about."""
+    short: bool = False
+    """Whether it has less sound than any syllable, 0.1 s: whatever is said of it says little."""
 
 
 class LoadedModel:
@@ -113,13 +117,13 @@ class LoadedModel:
 
     def _answer(self, result):
         if result.silent:
-            return (Answer(SILENCE, None, None, {}, silent=True) if self._predictor.classifies else
-                    DimensionsAnswer({}, silent=True))
+            return (Answer(SILENCE, None, None, {}, silent=True, short=result.short) if self._predictor.classifies else
+                    DimensionsAnswer({}, silent=True, short=result.short))
         values = dict(zip(self.names, result.values.tolist(), strict=True))
         if not self._predictor.classifies:
-            return DimensionsAnswer(values)
+            return DimensionsAnswer(values, short=result.short)
         likeliest = max(values, key=values.get)
-        return Answer(result.emotion, likeliest, values[likeliest], values, result.auxiliary)
+        return Answer(result.emotion, likeliest, values[likeliest], values, result.auxiliary, short=result.short)
 
 
 def load(run, device='auto', calibrated=True, silence_db=SILENCE_DB):

@@ -44,6 +44,10 @@ class Result:
     """Whether nobody speaks in it (emotion_windows.is_silent): the model was not asked, and there are no values."""
     short: bool = False
     """Whether it has less than any syllable (audio_encode.SHORTEST_SECONDS): whatever is said of it says little."""
+    seconds: float = 0.0
+    """Length of the clip."""
+    windows: int = 0
+    """How many it was cut into, one for most clips: the values are their mean. None at all of silence and of errors."""
 
 
 @dataclass
@@ -53,7 +57,7 @@ class _Open:
     file: str
     error: str | None = None
     silent: bool = False
-    short: bool = False
+    seconds: float = 0.0
     sums: np.ndarray | float = 0.0
     windows: int = 0
     waiting: int = 0
@@ -139,7 +143,7 @@ class Predictor:
         queue.files.append(entry)
         if clip.error:
             return
-        entry.short = len(clip.samples) < SHORTEST_SECONDS * self.sample_rate
+        entry.seconds = len(clip.samples) / self.sample_rate
         entry.silent = is_silent(clip.samples, self.sample_rate, self.silence_db)
         if entry.silent:
             return
@@ -162,16 +166,18 @@ class Predictor:
         if entry.error:
             return Result(entry.file, error=entry.error)
         if entry.silent:
-            return Result(entry.file, silent=True)
+            return Result(entry.file, silent=True, short=is_short(entry.seconds), seconds=entry.seconds)
         edges = np.cumsum([len(head.names) for head in self._heads])[:-1]
         values, *others = np.split(entry.sums / entry.windows, edges)
         auxiliary = {head.target: dict(zip(head.names, column.tolist(), strict=True))
                      for head, column in zip(self._heads[1:], others, strict=True)}
+        said = {'auxiliary': auxiliary, 'short': is_short(entry.seconds), 'seconds': entry.seconds,
+                'windows': entry.windows}
         if not self.classifies:
-            return Result(entry.file, values, auxiliary=auxiliary, short=entry.short)
+            return Result(entry.file, values, **said)
         values = self.calibration.apply(values)
         emotion, _ = self.calibration.answer(values, self.names)
-        return Result(entry.file, values, emotion=emotion, auxiliary=auxiliary, short=entry.short)
+        return Result(entry.file, values, emotion=emotion, **said)
 
     def values(self, clips):
         """float64 (B, C) uncalibrated probabilities or (B, D) dimensions of B clips, int16 (n,) at `sample_rate`."""
@@ -191,6 +197,11 @@ class Predictor:
         if not all(part.isfinite().all() for part in logits):
             raise SerError('the model answers with numbers that are not finite. Did its training diverge?')
         return torch.cat([head.values(part) for head, part in zip(heads, logits, strict=True)], dim=1).numpy()
+
+
+def is_short(seconds):
+    """Whether so much sound is less than any syllable."""
+    return seconds < SHORTEST_SECONDS
 
 
 def trained_on_synthetic_speech(run):

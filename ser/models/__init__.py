@@ -2,6 +2,7 @@
 
 from ser.models.contract import Output, SpeechModel
 from ser.models.crnn import build_crnn, check_crnn
+from ser.models.fitted import check_fitted_keys
 from ser.models.majority import build_majority
 from ser.models.maxmvit import build_maxmvit
 from ser.models.moe import build_moe, check_moe, check_moe_fit
@@ -31,6 +32,8 @@ CHECKS = {
 FITS = {
     'ssl': check_ssl_fit,
     'moe': check_moe_fit,
+    'majority': check_fitted_keys,
+    'svm': check_fitted_keys,
 }
 
 # What a run's own config must hold, so that its model can be built from it alone.

@@ -39,7 +39,7 @@ class MajorityNetwork(FittedNetwork):
 
     def learn(self, train, valid):
         """Take the shares of the classes from `train`; nothing is chosen. Returns ''."""
-        counts = torch.bincount(train.classes, minlength=len(self.names)).double()
+        counts = torch.bincount(train.labels, minlength=len(self.names)).double()
         self.log_priors.copy_((counts / counts.sum()).log())
         return ''
 

@@ -98,24 +98,27 @@ class SvmNetwork(FittedNetwork):
         deviation = train.values.double().std(dim=0, correction=0)
         self.scale.copy_(torch.where(deviation > CONSTANT, deviation, torch.inf))
         heard, judged = (self.standardised(part.values).double().numpy() for part in (train, valid))
-        best = min((self._tried(heard, train.classes.numpy(), judged, valid.classes.numpy(), *setting)
-                    for setting in itertools.product(self.config.penalties, self.config.widths)),
+        settings = itertools.product(self.config.penalties, self.config.widths)
+        best = min((self._tried((heard, train), (judged, valid), *setting) for setting in settings),
                    key=lambda choice: (-choice.ua, choice.log_loss))
         self._keep(best)
         return (f'C {best.penalty:g}, gamma {best.width:g} / {len(self.mean)}, validation UA {100 * best.ua:.1f} %; '
                 f'{len(self.support)} support vectors')
 
-    def _tried(self, heard, classes, judged, wanted, penalty, width):
+    def _tried(self, learnt, chosen_by, penalty, width):
+        """The Choice of a setting; learnt, chosen_by: (standardised values, Clips) of training and validation."""
+        from scipy.special import log_softmax
         from sklearn.svm import SVC
 
-        machine = SVC(C=penalty, gamma=width / heard.shape[1], class_weight='balanced', break_ties=True)
-        machine.fit(heard, classes)
+        (heard, train), (judged, valid) = learnt, chosen_by
+        machine = SVC(C=penalty, gamma=width / heard.shape[1], class_weight=balanced(train.labels), break_ties=True)
+        machine.fit(heard, train.classes.numpy(), sample_weight=train.shares)
         decisions = machine.decision_function(judged)
         if decisions.ndim == 1:
             decisions = np.stack([-decisions, decisions], axis=1) / 2
-        said = decisions.argmax(axis=1)
+        scale, log_loss = fitted_scale(decisions, valid)
+        wanted, said = valid.labels.numpy(), valid.joined(log_softmax(scale * decisions, axis=1)).argmax(axis=1)
         recalls = [np.mean(said[wanted == number] == number) for number in np.unique(wanted)]
-        scale, log_loss = fitted_scale(decisions, wanted)
         return Choice(float(np.mean(recalls)), log_loss, penalty, width, scale, machine)
 
     def _keep(self, choice):
@@ -143,14 +146,24 @@ def pair_coefficients(machine):
     return np.stack(columns, axis=1) * (-1 if classes == 2 else 1)
 
 
-def fitted_scale(decisions, wanted):
-    """(scale, mean negative log probability): what decisions (N, C) are multiplied by so that their softmax fits the
-    classes `wanted` (N,) best."""
+def balanced(labels):
+    """Class number -> weight by which all classes of clips count alike: scikit-learn's class_weight 'balanced', of the
+    clips' labels int64 (M,), not of their rows."""
+    counts = np.bincount(labels.numpy()).astype(float)
+    return dict(enumerate(len(labels) / (len(counts) * counts)))
+
+
+def fitted_scale(decisions, clips):
+    """(scale, mean negative log probability): what decisions (N, C) of Clips are multiplied by so that their softmax,
+    averaged over the rows of a clip, fits the clips' classes best."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    wanted = clips.labels.numpy()
+
     def loss(log_scale):
-        return -log_softmax(math.exp(log_scale) * decisions, axis=1)[np.arange(len(wanted)), wanted].mean()
+        logs = clips.joined(log_softmax(math.exp(log_scale) * decisions, axis=1))
+        return -logs[np.arange(len(wanted)), wanted].mean()
 
     found = minimize_scalar(loss, bounds=[math.log(limit) for limit in SCALES], method='bounded')
     return math.exp(found.x), float(found.fun)

@@ -15,9 +15,9 @@ def robustness_section(contents):
     title = 'Robustness'
     # Before the import: what makes a sheet needs torch, a page without one does not.
     if not (contents.path / 'robustness.json').is_file():
-        where = f'ser report {contents.path} --robustness makes it' if contents.kind == 'run' and \
-            not contents.of_dimensions else 'It is made of single runs that tell classes apart'
-        return Section(title, missing=f'No sheet: nobody has scored this under noise yet. {where}.')
+        how = f'ser report {contents.path} --robustness does' if contents.kind == 'run' and \
+            not contents.of_dimensions else 'that is done with single runs that tell classes apart'
+        return Section(title, missing=f'Not measured; {how}.')
     from ser.reports.robustness import SAME_SCORE, SHEET, read_sheet
 
     sheet = read_sheet(contents.path)

@@ -21,6 +21,7 @@ from ser.evaluation.reading import read_json, read_rows, read_table
 from ser.evaluation.run_files import check_test_part, read_config, read_facts, read_names, read_split
 from ser.evaluation.sides import ensemble_members, fold_runs, run_predictions, seed_runs
 from ser.evaluation.tables import percent
+from ser.training.run import check_folder
 
 AGAIN = 'Write the scores anew: ser evaluate RUN'
 _SHARED = {'n': int, 'interval_method': str, 'protocol': str, 'protocol_kind': str, 'covers_new_speakers': bool,
@@ -92,6 +93,7 @@ def read_contents(path):
     path = Path(path)
     metrics_file = path / 'test_metrics.json'
     if not metrics_file.is_file():
+        check_folder(path)
         raise SerError(_no_scores(path))
     metrics = without_folders(read_json(metrics_file, dict))
     _check_metrics(metrics_file, metrics)
@@ -116,8 +118,6 @@ def _kind(path, metrics):
 
 
 def _no_scores(path):
-    if not path.is_dir():
-        return f'{path}: no such folder. Name a run directory, such as those in runs/'
     if (path / 'config.yaml').is_file():
         return (f'{path}: this run is not finished: no test_metrics.json. Finish it: python -m ser.train --resume '
                 f'{path}; or, where its predictions are there, ser evaluate {path}')

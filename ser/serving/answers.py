@@ -29,6 +29,7 @@ class Prediction(Answer):
                                   examples=['happy'])
     confidence: float | None = Field(description=f'{_LIKELIEST}; null of silence', examples=[0.81])
     silent: bool = Field(description='Whether nothing is to be heard: the model is then not asked')
+    short: bool = Field(description='Whether it is shorter than any syllable, 0.1 s: what is said of it says little')
     calibrated: bool = Field(description='Whether the probabilities are calibrated on validation recordings')
     threshold: float | None = Field(description="Confidence below which 'unknown' is said; null: never",
                                     examples=[0.45])

@@ -72,8 +72,9 @@ def _add_handlers(app):
 
     @app.exception_handler(HTTPException)
     async def not_here(request, error):
-        words = {404: f'nothing is here at {request.url.path[:100]!r}. Paths: {" ".join(ROUTES)}',
-                 405: f'{request.method} is not for this path'}
+        path, allowed = request.url.path[:100], (error.headers or {}).get('Allow')
+        words = {404: f'nothing is here at {path!r}. Paths: {" ".join(ROUTES)}',
+                 405: f'{request.method} is not for {path}. {_how(allowed)}'}
         return _failure(error.status_code, words.get(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -84,6 +85,12 @@ def _add_handlers(app):
     @app.exception_handler(Exception)
     async def broken(request, error):
         return _failure(500, 'the server has made a mistake; its log says which')
+
+
+def _how(allowed):
+    """What a path wants instead. allowed: the methods that it takes, as the header Allow names them, or None."""
+    return f'Send one file by POST, as the multipart form field {FIELD!r}' if allowed == 'POST' else \
+        f'It takes {allowed or "another method"}'
 
 
 def _failure(status, sentence, headers=None):

@@ -12,6 +12,7 @@ from ser.errors import SerError
 from ser.evaluation.dimension_files import read_task
 from ser.inference.emotion_segments import SILENCE
 from ser.inference.emotion_windows import grid_of, is_silent
+from ser.inference.predictor import is_short
 from ser.inference.recordings import BadRecording
 from ser.serving.audio import read_header, read_samples, unusable
 from ser.serving.batcher import DEAD, Batcher
@@ -153,7 +154,7 @@ class Service:
         if not is_silent(samples, rate):
             future = self.batcher.submit(windows(samples, self.predictor.config.data.max_seconds, rate))
             values = (await asyncio.wrap_future(future)).mean(axis=0)
-        return {'file': upload.name, 'seconds': seconds, **self._said(values)}
+        return {'file': upload.name, 'seconds': seconds, 'short': is_short(seconds), **self._said(values)}
 
     def _said(self, values):
         """What is said of uncalibrated probabilities float64 (C,); None: of silence, which no model heard."""

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ser.randomness import hashed, key_of
+
 SHORTEST_SECONDS = 0.5
 """Length of the shortest padded batch."""
 
 GROWTH = 1.15
 """Ratio of neighbouring padded lengths: at most 15 % of a batch's longest clip is padding, in few shapes."""
+
+_COPIES = key_of('copies')
 
 
 @functools.lru_cache(maxsize=64)
@@ -27,15 +31,27 @@ def padded_length(n, rate):
     return next(length for length in grid[max(step - 1, 0):] if length >= n)
 
 
+def draw_ids(ids, copies):
+    """What chance is keyed by in place of ids int64 (n,): a first copy's id, a hash of id and copy of those after it.
+
+    copies: whole numbers (n,), which copy of its clip each row is within the epoch, from 0.
+    """
+    ids, copies = np.asarray(ids, dtype=np.int64), np.asarray(copies, dtype=np.int64)
+    further = hashed(_COPIES, hashed(_COPIES, copies) ^ ids.astype(np.uint64))
+    return np.where(copies > 0, further.view(np.int64), ids)
+
+
 @dataclass
 class Row:
-    """One row to be: id (row number of the index), int16 (n,) samples, class number, weight, key."""
+    """One row to be: id (row number of the index), int16 (n,) samples, class number, weight, key, copy (of the clip
+    within the epoch, from 0)."""
 
     id: int
     samples: np.ndarray
     target: int
     weight: float
     key: str
+    copy: int = 0
 
 
 @dataclass
@@ -47,6 +63,7 @@ class Batch:
     waveforms int16 (B, T), zero after `lengths` int64 (B,), at `sample_rate` Hz. targets: 'emotion' -> int64 (B,), and
     what else is learnt by name: class numbers int64 (B,), -1 where unknown, or numbers float32 (B, K).
     weights float32 (B,): 0 for padding and for a repeated row in place of a bad one, else 1. keys: '' for padding.
+    copies: numpy int64 (B,), of the clip within the epoch, from 0; draws read them on the host, where they stay.
     counters: clipped_samples, resampled, cropped, bad, 'bad: KIND', empty_batches. errors: a line per bad sample.
     """
 
@@ -57,8 +74,14 @@ class Batch:
     targets: dict
     weights: torch.Tensor
     keys: tuple[str, ...]
+    copies: np.ndarray
     counters: dict = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+
+    @property
+    def draw_ids(self):
+        """What the rows' chance is keyed by, numpy int64 (B,), of a batch on the host (draw_ids)."""
+        return draw_ids(self.ids.numpy(), self.copies)
 
     def tensors(self):
         """Every tensor of the batch."""
@@ -103,6 +126,7 @@ def collate(rows, size, rate, counters=None, errors=(), columns=None):
         targets=targets,
         weights=torch.tensor([0.0 if row is None else row.weight for row in rows], dtype=torch.float32),
         keys=tuple('' if row is None else row.key for row in rows),
+        copies=np.array([0 if row is None else row.copy for row in rows], dtype=np.int64),
         counters=dict(counters or {}), errors=tuple(errors))
 
 

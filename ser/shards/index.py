@@ -18,11 +18,13 @@ from ser.shards.publish import MANIFEST, unfinished
 from ser.shards.remote_cache import ShardCache
 from ser.shards.remote_index import scan_remotes
 from ser.shards.sample_label import find_label, parse_label_option
-from ser.shards.tarscan import AGAIN, ShardFault
+from ser.shards.tarscan import ShardFault, again
 
 PARTS = ('train', 'valid', 'test')
 _MAX_MANIFEST_BYTES = 1 << 26
 _SHARED_CHARACTERS = 32
+# A sample rate or a number of frames in JSON from here on says nothing: it would last for years.
+_BEYOND_COUNTING = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ def _speaker(metadata):
 
 def _count(metadata, name):
     value = metadata.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _BEYOND_COUNTING else None
 
 
 def _refuse_changed(shard, samples, rows):
@@ -217,8 +219,8 @@ def _refuse_changed(shard, samples, rows):
     for sample, row in zip(samples, rows, strict=True):
         if row.audio_sha256 != sample.audio_sha256:
             name = row.key + row.suffix
-            raise ShardFault(shard.path, f'the bytes of {name!r} are not those its JSON recorded (sha256 differs). '
-                                         f'{AGAIN}', row.offset, 'sha256', name)
+            raise ShardFault(shard.path, f'the bytes of {name!r} are not those its JSON recorded (sha256 differs)',
+                             row.offset, 'sha256', name, damaged=True)
 
 
 def _check_manifests(shards):
@@ -236,7 +238,7 @@ def _check_manifests(shards):
         for shard in held:
             if listed.get(shard.name, shard.sha256) != shard.sha256:
                 raise SerError(f'{shard.path}: its sha256 is not the one in {MANIFEST} beside it: damaged or replaced. '
-                               f'{AGAIN}; if the change is meant, delete {MANIFEST}')
+                               f'{again(shard.path)}; if the change is meant, delete {MANIFEST}')
         used = sum(shard.name in listed for shard in held)
         if used < len(listed):
             notes.append(f'{folder}: {used} of the {len(listed)} shards in {MANIFEST} are used')

@@ -39,6 +39,17 @@ def _windows_of(shards, window, seed, epoch):
     return rank[np.searchsorted(present, shards)] // window
 
 
+def copy_numbers(order):
+    """Which copy of its row each place of an order, int64 (N,), holds, counted from 0 along the order.
+
+    Whole numbers (N,) in as few bytes as hold them: every reader keeps an epoch of them.
+    """
+    _, counts = np.unique(order, return_counts=True)
+    copies = np.empty(len(order), dtype=np.min_scalar_type(counts.max(initial=1) - 1))
+    copies[np.argsort(order, kind='stable')] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return copies
+
+
 class TrainPlan:
     """Batches of every epoch: N // B steps, the tail dropped, each row at most once an epoch where nothing is balanced.
 
@@ -52,7 +63,10 @@ class TrainPlan:
         self.window, self.seed, self.batch_size, self.epochs = window, seed, batch_size, epochs
         self.groups = groups
         self.steps_per_epoch = len(self.rows) // batch_size
-        self._order = None, None
+        self._order = self._copies = None, None
+        if not self.steps_per_epoch and len(self.rows) < 2:
+            raise SerError(f'{len(self.rows)} training clip{"" if len(self.rows) else "s"}: at least 2 are needed. Add '
+                           'shards')
         if not self.steps_per_epoch:
             raise SerError(f'{len(self.rows)} training clips are fewer than training.batch_size {batch_size}. '
                            f'Set training.batch_size to {len(self.rows)} or less, or add shards')
@@ -70,6 +84,14 @@ class TrainPlan:
         if not 0 <= step < self.steps_per_epoch:
             raise IndexError(f'step {step} of {self.steps_per_epoch}')
         return self.order(epoch)[step * self.batch_size:(step + 1) * self.batch_size]
+
+    def copies(self, epoch, step):
+        """Which copy of its row within the epoch each of `batch` is, whole numbers (batch_size,) from 0."""
+        if self.groups is None:
+            return np.zeros(self.batch_size, dtype=np.int64)
+        if self._copies[0] != epoch:
+            self._copies = epoch, copy_numbers(self.order(epoch))
+        return self._copies[1][step * self.batch_size:(step + 1) * self.batch_size]
 
     def order(self, epoch):
         """All rows of an epoch in their order, int64 (N,)."""

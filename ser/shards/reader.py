@@ -1,5 +1,6 @@
 """What a reader process does: spans of shards to clips, clips to batches."""
 
+import dataclasses
 import itertools
 import math
 import os
@@ -7,7 +8,7 @@ from collections import Counter, OrderedDict
 
 from ser.errors import SerError
 from ser.randomness import uniform
-from ser.shards.batch import Row, collate
+from ser.shards.batch import Row, collate, draw_ids
 from ser.shards.decode import BadSample, decode
 
 MAX_OPEN_SHARDS = 128
@@ -132,7 +133,7 @@ class _Batches:
 
 
 class TrainBatches(_Batches):
-    """(epoch, ids) to a Batch. Longer clips are cropped at a place keyed by (seed, epoch, id).
+    """(epoch, ids, copies) to a Batch. Longer clips are cropped at a place keyed by (seed, epoch, id, copy).
 
     With data.on_error 'skip', a bad row gives way to the next good one of the micro-batch at weight 0; where none is
     good the batch is silence of weight 0. The rows that follow do not shift.
@@ -143,11 +144,13 @@ class TrainBatches(_Batches):
         self.seed = seed
 
     def __call__(self, spec):
-        epoch, ids = spec
+        epoch, ids, copies = spec
         counters, errors, rows = Counter(), [], []
-        for number in ids:
+        for number, copy in zip(ids, copies, strict=True):
             try:
-                rows.append(self._crop(self._row(number, counters), epoch, counters))
+                row = self._row(number, counters)
+                row.copy = int(copy)
+                rows.append(self._crop(row, epoch, counters))
             except BadSample as bad:
                 if self.data.on_error == 'raise':
                     raise
@@ -162,7 +165,7 @@ class TrainBatches(_Batches):
     def _crop(self, row, epoch, counters):
         spare = len(row.samples) - self.max_samples
         if spare > 0:
-            start = int(uniform([row.id], 1, 'crop', self.seed, epoch)[0, 0] * (spare + 1))
+            start = int(uniform(draw_ids([row.id], [row.copy]), 1, 'crop', self.seed, epoch)[0, 0] * (spare + 1))
             row.samples = row.samples[start:start + self.max_samples]
             counters['cropped'] += 1
         return row
@@ -175,7 +178,7 @@ def _filled(rows):
         if row is None:
             following = next((other for other in rows[place + 1:] + rows[:place] if other is not None), None)
             if following is not None:
-                filled[place] = Row(following.id, following.samples, following.target, 0.0, following.key)
+                filled[place] = dataclasses.replace(following, weight=0.0)
     return filled
 
 

@@ -6,7 +6,7 @@ from ser.shards.plan import rank_part
 
 
 class TrainSpecs:
-    """(epoch, ids) of a rank's micro-batches from a start to the end of the last epoch."""
+    """(epoch, ids, copies) of a rank's micro-batches from a start to the end of the last epoch."""
 
     def __init__(self, plan, start, accumulate=1, rank=0, world=1):
         self.plan, self.accumulate, self.place = plan, accumulate, (rank, world)
@@ -20,7 +20,9 @@ class TrainSpecs:
     def __getitem__(self, number):
         step, micro = divmod(number, self.accumulate)
         epoch, step = divmod(self.first + step, self.plan.steps_per_epoch)
-        return epoch, rank_part(self.plan.batch(epoch, step), *self.place, self.accumulate)[micro]
+        ids, copies = (rank_part(batch, *self.place, self.accumulate)[micro]
+                       for batch in (self.plan.batch(epoch, step), self.plan.copies(epoch, step)))
+        return epoch, ids, copies
 
 
 class EvaluationSpecs:

@@ -7,6 +7,7 @@ a hole of zeros) and is faster.
 
 import hashlib
 import os
+import shlex
 from collections import namedtuple
 
 from ser.errors import SerError
@@ -16,8 +17,6 @@ END_ZEROS = 1024
 """Bytes of zeros that end an archive, at least."""
 MAX_HEADER_BYTES = 1 << 16
 """Largest pax or long-name header."""
-AGAIN = 'Copy or build it again; ser doctor says what is left of it'
-"""What to do about a damaged shard."""
 _CHUNK = 1 << 20
 
 Member = namedtuple('Member', 'name offset size')
@@ -35,15 +34,23 @@ class ShardFault(SerError):
     """What is wrong at one place of a shard.
 
     offset: byte, None for the file as a whole. kind: a word or two to count by. member: the name of the member, None
-    where there is none. what: the message without shard and offset.
+    where there is none. damaged: whether the message says how to see what is left. what: the message without shard,
+    offset and that.
     """
 
-    def __init__(self, path, what, offset=None, kind='structure', member=None):
-        super().__init__(f'{path}: {"" if offset is None else f"at byte {offset}: "}{what}')
+    def __init__(self, path, what, offset=None, kind='structure', member=None, damaged=False):
+        place, then = '' if offset is None else f'at byte {offset}: ', f'. {again(path)}' if damaged else ''
+        super().__init__(f'{path}: {place}{what}{then}')
         self.path, self.what, self.offset, self.kind, self.member = str(path), what, offset, kind, member
+        self.damaged = damaged
 
     def __reduce__(self):
-        return ShardFault, (self.path, self.what, self.offset, self.kind, self.member)
+        return ShardFault, (self.path, self.what, self.offset, self.kind, self.member, self.damaged)
+
+
+def again(path):
+    """What to do about a damaged shard."""
+    return f'Copy or build it again; what is left of it: ser doctor {shlex.quote(str(path))}'
 
 
 class TarScan:
@@ -133,7 +140,7 @@ class TarScan:
             self._refuse_end(start, header)
         if not checksum_matches(header):
             what = 'not a tar file' if start == 0 else 'a damaged header'
-            raise self._error(start, f'{what} (its checksum does not match)', 'damaged header')
+            raise self._error(start, f'{what} (its checksum does not match)', 'damaged header', damaged=start > 0)
         return self._fields(header, start, long_name)
 
     def _fields(self, header, start, long_name):
@@ -158,7 +165,8 @@ class TarScan:
                               'damaged header')
         body = self._read(size + -size % BLOCK)[:size]
         if len(body) < size:
-            raise self._error(start, f'the file ends inside an extended header: it is truncated. {AGAIN}', 'truncated')
+            raise self._error(start, 'the file ends inside an extended header: it is truncated', 'truncated',
+                              damaged=True)
         if kind == b'L':
             name = _text(body)
             if not name:
@@ -202,31 +210,31 @@ class TarScan:
     def _check_end(self, start, first, pending):
         """After the last member: zeros to the end of the file, END_ZEROS of them or more."""
         if pending:
-            raise self._error(start, f'the member of an extended header is missing. {AGAIN}', 'truncated')
+            raise self._error(start, 'the member of an extended header is missing', 'truncated', damaged=True)
         zeros, chunk = 0, first
         while chunk:
             if chunk.count(0) < len(chunk):
-                raise self._error(start, f'a hole of zeros with data after it: members are lost. {AGAIN}',
-                                  'hole of zeros')
+                raise self._error(start, 'a hole of zeros with data after it: members are lost',
+                                  'hole of zeros', damaged=True)
             zeros += len(chunk)
             chunk = self._read(_CHUNK)
         if zeros < END_ZEROS:
-            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated. {AGAIN}',
-                              'short end')
+            raise self._error(start, f'only {zeros} of {END_ZEROS} closing zero bytes: it is truncated',
+                              'short end', damaged=True)
 
     def _refuse_end(self, start, header):
         if start == 0 and not header:
             raise ShardFault(self.path, 'empty file, not a tar', kind='empty file')
         if start == 0:
             raise ShardFault(self.path, f'{len(header)} bytes are too few for a tar', kind='truncated')
-        raise self._error(start, f'the file ends without the closing zeros: it is truncated. {AGAIN}', 'truncated')
+        raise self._error(start, 'the file ends without the closing zeros: it is truncated', 'truncated', damaged=True)
 
     def _cut(self, offset, member):
-        what = f'the file ends inside {member.name!r}: it is truncated. {AGAIN}'
-        return self._error(offset, what, 'truncated', member.name)
+        return self._error(offset, f'the file ends inside {member.name!r}: it is truncated', 'truncated', member.name,
+                           damaged=True)
 
-    def _error(self, offset, what, kind, member=None):
-        return ShardFault(self.path, what, offset, kind, member)
+    def _error(self, offset, what, kind, member=None, damaged=False):
+        return ShardFault(self.path, what, offset, kind, member, damaged)
 
 
 _Fields = namedtuple('_Fields', 'name size kind')

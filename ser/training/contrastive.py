@@ -11,9 +11,9 @@ class ContrastiveTerm(nn.Module):
     """L_out of Khosla et al. (2020), "Supervised contrastive learning", on Output.embedding brought to length 1.
 
     Of clip i with z_i: -mean over its positives p of log(exp(z_i z_p / t) / sum over all others a of exp(z_i z_a / t)),
-    t the temperature. Each clip is seen once, so its positives are the others of its class in the micro-batch; one
-    without any counts nothing, nor do rows of weight 0 and of unknown class, on either side. A mixed batch has no
-    classes of its own: it counts nothing.
+    t the temperature. Each row is seen once, so its positives are the others of its class in the micro-batch, a
+    further copy of its clip like any other; one without any counts nothing, nor do rows of weight 0 and of unknown
+    class, on either side. A mixed batch has no classes of its own: it counts nothing.
     """
 
     def __init__(self, temperature, target):

@@ -7,7 +7,7 @@ import time
 import torch
 
 from ser.errors import SerError
-from ser.models.fitted import Clips, FittedNetwork
+from ser.models.fitted import Clips, FittedNetwork, changed_training
 from ser.training.checkpoint import save_weights
 from ser.training.evaluate import evaluate_stream
 from ser.training.interrupt import Interrupted
@@ -41,11 +41,14 @@ class FitOnce:
 
         stop: a StopRequest. Raises Interrupted when it is set, SerError on every rank for what cannot be learnt.
         """
-        started = time.perf_counter()
+        started, kind = time.perf_counter(), self.job.config.model.kind
+        idle = [f'training.{name}' for name in changed_training(self.job.config)]
+        if idle:
+            log.info('%s is fitted at once: %s change%s nothing', kind, ', '.join(idle), 's' * (len(idle) == 1))
         with self.job.evaluation_stream('train') as stream:
             train, waited = self._clips(stream, stop)
         valid, _ = self._clips(self.job.valid_stream, stop)
-        log.info('%d clips heard in %.1f s', len(train.classes) + len(valid.classes), time.perf_counter() - started)
+        log.info('%d clips heard in %.1f s', len(train.labels) + len(valid.labels), time.perf_counter() - started)
         self._learn(train, valid)
         # Every rank scores its share of validation with the weights that the first rank fitted.
         self.model.network.load_state_dict(self.world.from_main(self._state()))
@@ -54,7 +57,7 @@ class FitOnce:
             return
         log.info('valid %s', scored.text)
         seconds = time.perf_counter() - started
-        progress = Progress(global_step=1, epoch_seconds=seconds, epoch_clips=len(train.classes), epoch_wait=waited)
+        progress = Progress(global_step=1, epoch_seconds=seconds, epoch_clips=len(train.labels), epoch_wait=waited)
         save_weights(self.run.path / 'best.safetensors', self.model.state_dict())
         row = metrics_row(progress, self._train_loss(train), 0.0, scored, True)
         self.run.write_metrics([row])
@@ -74,7 +77,7 @@ class FitOnce:
         whole = [rank for rank in self.world.gather([torch.cat(part) for part in zip(*mine, strict=True)]) if rank]
         ids, values, classes = (torch.cat(part) for part in zip(*whole, strict=True))
         order = torch.argsort(ids, stable=True)
-        return Clips(values[order], classes[order]), waited
+        return Clips(values[order], classes[order], ids[order]), waited
 
     def _learn(self, train, valid):
         """Fit on the first rank; what is wrong there is raised on all."""
@@ -103,5 +106,5 @@ class FitOnce:
         """Mean negative log probability of the training clips' own classes."""
         with torch.inference_mode():
             views = {self.model.network.view: train.values.to(self.device)}
-            logits = self.model.network(views).logits
-        return float(torch.nn.functional.cross_entropy(logits.double().cpu(), train.classes))
+            logs = self.model.network(views).logits.double().cpu().log_softmax(dim=1)
+        return float(torch.nn.functional.nll_loss(torch.from_numpy(train.joined(logs.numpy())), train.labels))

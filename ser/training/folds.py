@@ -6,6 +6,7 @@ from ser.errors import SerError
 from ser.evaluation.report import pool_folds
 from ser.evaluation.summary import summary_lines
 from ser.shards.protocols import KINDS, fold_names
+from ser.training.demo_data import data_for
 from ser.training.series import (
     Item,
     Place,
@@ -18,7 +19,7 @@ from ser.training.series import (
     split_lines,
     train_series,
 )
-from ser.training.session import with_data, with_world
+from ser.training.session import with_world
 
 log = logging.getLogger(__name__)
 SOME_FAILED = 1
@@ -35,17 +36,17 @@ def all_folds(config, out=None, dry_run=False, say=print):
     def body(world, device, reason):
         place = Place(world, device, reason)
         folder = series_folder(place, config, out, r'fold-\d+')
-        with_shards = with_data(config, world)
-        index, names = labelled(with_shards)
-        items = fold_items(with_shards, index, names, folder)
-        if dry_run:
-            return dry_folds(index, names, items, place, say)
-        with holding(folder, place):
-            code, failed = train_series(items, place)
-            if code:
-                log.info('the same command carries on with the folds: --folds all --out %s', folder)
-                return code
-            return pool(items, failed, folder, place)
+        with data_for(config, world, dry_run) as with_shards:
+            index, names = labelled(with_shards)
+            items = fold_items(with_shards, index, names, folder)
+            if dry_run:
+                return dry_folds(index, names, items, place, say)
+            with holding(folder, place):
+                code, failed = train_series(items, place)
+                if code:
+                    log.info('the same command carries on with the folds: --folds all --out %s', folder)
+                    return code
+                return pool(items, failed, folder, place)
 
     return with_world(config, body)
 

@@ -22,6 +22,7 @@ from ser.shards.protocols import Split, make_split, write_split_csv
 from ser.shards.stream import EvaluationStream, TrainStream, resolve_workers
 from ser.training.device import network_dtype
 from ser.training.distributed import World, check_batch, check_sync
+from ser.training.fit_once import fits_at_once
 from ser.training.task import Task, labelled_for, make_task
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,8 @@ class Job:
             yield f"{part}: {counted(members['clips'], 'clip')}, {who(members)} ({counts})"
         for name, parameters in self.model.parts().items():
             yield f'parameters of {name}: {sum(p.numel() for p in parameters):,}'
-        yield f'epochs: {self.epoch_line()}'
+        if not fits_at_once(self.model):
+            yield f'epochs: {self.epoch_line()}'
         yield from (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
 
 
@@ -189,8 +191,12 @@ def prepare(config, world, device):
     task = make_task(labelled, config, split.parts['train'])
     torch.manual_seed(key_of(config.run.seed, 'weights'))
     model = build_model(config, task.names, auxiliary=task.auxiliary)
+    batch_size = training.batch_size
+    if fits_at_once(model):
+        # It has no batches: one of fewer clips is all that is looked at beforehand.
+        batch_size = max(1, min(batch_size, len(split.parts['train'])))
     plan = TrainPlan(split.parts['train'], [row.shard for row in index.rows], config.data.shuffle_window_shards,
-                     config.run.seed, training.batch_size, training.epochs,
+                     config.run.seed, batch_size, training.epochs,
                      groups=balance_groups(index, split.parts['train'], config.data))
     audit = audit_for_run(index, split, labelled.names, config.data) if world.is_main else None
     world.agree({'the samples and their labels (digest)': labelled.digest, 'the split (digest)': split.digest,
@@ -202,12 +208,15 @@ def probe(job):
     """One batch through the views and the network: shapes per view and of the logits.
 
     Reads every validation and test clip once as well: one that cannot be decoded is found now, not after the last
-    epoch. Raises SerError where audio, features and backbones do not fit together.
+    epoch. Raises SerError where audio, features and backbones do not fit together, and for a training clip that is too
+    long for a model that is fitted at once, which crops none.
     """
     for part in ('valid', 'test'):
         with job.evaluation_stream(part) as stream:
             for _ in stream:
                 pass
+    if fits_at_once(job.model):
+        job.evaluation_stream('train').close()
     with job.train_stream((0, 0), workers=0) as stream:
         batch = next(iter(stream)).to(job.device)
     model = job.model.to(job.device).eval()

@@ -50,15 +50,15 @@ class Trainer:
         self.synchronised = network if self.world.size > 1 else None
         self.network = torch.compile(network) if training.compile else network
         self.ema = averaged(self.plain_network, training.ema)
-        self.objective = Objective(job.task, training.loss, job.class_counts, job.split.parts['train'],
-                                   self.plain_network).to(self.device)
+        self.objective = Objective(job.task, training.loss, job.class_counts, job.plan.rows, self.plain_network,
+                                   job.plan.expected()).to(self.device)
         check_contrastive(self.config, self.model, self.device)
         depths = getattr(self.plain_network, 'depths', None)
         self.optimizers = build_optimizers(training.optimizer, self.model.parts(), depths() if depths else None)
         self.steps_per_epoch = job.plan.steps_per_epoch
         self.schedule = Schedule(training.schedule, self.optimizers, self.steps_per_epoch, training.epochs)
         self.progress, self.tracker = Progress(), NoTracker()
-        self._steps_here = 0
+        self._steps_here, self._seconds_here = 0, 0.0
         self._met = Counter()
         self._saved_at = self._logged_at = time.monotonic()
         guard = Guard(training, self.world, run.path, self.plain_network)
@@ -101,7 +101,8 @@ class Trainer:
                 while progress.step < self.steps_per_epoch:
                     stopped = self.launch([next(batches) for _ in range(self.config.training.accumulate)], stop)
                     now = time.perf_counter()
-                    progress.epoch_seconds, started = progress.epoch_seconds + now - started, now
+                    progress.epoch_seconds += now - started
+                    self._seconds_here, started = self._seconds_here + now - started, now
                     if stopped:
                         self.save()
                         raise Interrupted(stop.signal or signal.SIGTERM)
@@ -175,7 +176,7 @@ class Trainer:
 
     def views(self, batch, host, i=0):
         """The augmented views of a step's i-th batch, on the device (SpeechModel.views)."""
-        draw = draw_views(self.config, tuple(self.model.front_end.views), self.progress.epoch, host.ids.numpy(),
+        draw = draw_views(self.config, tuple(self.model.front_end.views), self.progress.epoch, host.draw_ids,
                           self._mix(host, i))
         if self.device.type == 'cuda':
             draw = draw.pin_memory()
@@ -213,7 +214,8 @@ class Trainer:
         now = time.monotonic()
         self._steps_here += 1
         if self._steps_here == 1 and self.after_first_step is not None:
-            self.after_first_step(seconds_left(self.progress, self.config.training.epochs, self.steps_per_epoch))
+            self.after_first_step(seconds_left(self.progress, self.config.training.epochs, self.steps_per_epoch,
+                                               self._pace()))
         # The epoch's last step is in the line that ends the epoch.
         last = self.progress.step == self.steps_per_epoch
         if not last and now - self._logged_at >= self.config.run.log_seconds:
@@ -226,7 +228,11 @@ class Trainer:
 
     def _line(self):
         return progress_line(self.progress, self.config.training.epochs, self.steps_per_epoch, self._mean_loss(),
-                             self.schedule.rate(), self.device)
+                             self.schedule.rate(), self._pace(), self.device)
+
+    def _pace(self):
+        """Seconds a step of this process took on average."""
+        return self._seconds_here / max(self._steps_here, 1)
 
     def _end_epoch(self):
         p = self.progress

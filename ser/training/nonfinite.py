@@ -83,8 +83,9 @@ class Guard:
 def _mine(host, logits):
     """(tensors by name, keys, whether each clip's logits are finite, Hz) of a batch of this rank."""
     logits = logits.detach().float().cpu()
-    tensors = {'ids': host.ids, 'waveforms': host.waveforms, 'lengths': host.lengths, 'weights': host.weights,
-               'logits': logits, **{f'targets.{name}': target for name, target in host.targets.items()}}
+    tensors = {'ids': host.ids, 'copies': host.ids.new_tensor(host.copies), 'waveforms': host.waveforms,
+               'lengths': host.lengths, 'weights': host.weights, 'logits': logits,
+               **{f'targets.{name}': target for name, target in host.targets.items()}}
     return ({name: tensor.clone() for name, tensor in tensors.items()}, list(host.keys),
             logits.isfinite().flatten(1).all(1).tolist(), host.sample_rate)
 

@@ -1,7 +1,6 @@
 """What a step minimises: a sum of terms, each a mean over the clips of the whole step, whatever ranks and batches."""
 
-from collections import Counter
-
+import numpy as np
 import torch
 from torch import nn
 
@@ -52,19 +51,22 @@ class PenaltyTerm(nn.Module):
 class Objective(nn.Module):
     """All terms of a task and a network as sums and weights; the main head's is the first."""
 
-    def __init__(self, task, loss, class_counts, train_rows, network=None):
+    def __init__(self, task, loss, class_counts, train_rows, network=None, times=None):
         """task: Task. loss: the config's training.loss. class_counts: training clips of an epoch per class. train_rows:
-        their numbers. network: tells its own terms, `side_losses` and `penalties`: name -> share of the loss."""
+        their numbers, int (N,). network: tells its own terms, `side_losses` and `penalties`: name -> share of the loss.
+        times: how often an epoch draws each of `train_rows` on average, float (N,); None is once."""
         super().__init__()
         main = task.heads[0]
         target = 'votes' if task.config.kind == 'emotion' and task.config.soft_labels else main.target
         made = Loss(loss, task.names, class_counts) if loss.kind != 'ccc' else CccLoss(loss)
         terms, shares = [HeadTerm(made, target, main.scale, main.read)], [1.0]
         for head in task.heads[1:]:
-            counts = Counter(task.columns[head.target][train_rows].tolist())
+            values = task.columns[head.target][train_rows]
+            known = values >= 0
+            counts = np.bincount(values[known], None if times is None else times[known], len(head.names))
             config = task.config.auxiliary[head.target]
-            terms.append(HeadTerm(Loss(config, head.names, [counts[i] for i in range(len(head.names))],
-                                       f'task.auxiliary.{head.target}'), head.target, None, head.read))
+            terms.append(HeadTerm(Loss(config, head.names, counts.tolist(), f'task.auxiliary.{head.target}'),
+                                  head.target, None, head.read))
             shares.append(config.weight)
         for name, share in getattr(network, 'side_losses', {}).items():
             terms.append(HeadTerm(made, target, main.scale, lambda output, name=name: output.side_logits[name]))

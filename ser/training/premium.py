@@ -6,6 +6,7 @@ import shlex
 from ser.config.protocol import SpeakerProtocol, UtteranceProtocol
 from ser.errors import SerError
 from ser.evaluation.premium import PROTOCOLS, leak_premium, premium_lines
+from ser.training.demo_data import data_for
 from ser.training.folds import SOME_FAILED
 from ser.training.series import (
     Item,
@@ -18,7 +19,7 @@ from ser.training.series import (
     split_lines,
     train_series,
 )
-from ser.training.session import with_data, with_world
+from ser.training.session import with_world
 
 log = logging.getLogger(__name__)
 
@@ -35,22 +36,23 @@ def train_premium(config, out=None, dry_run=False, say=print):
     def body(world, device, reason):
         place = Place(world, device, reason)
         folder = series_folder(place, config, out, '|'.join(PROTOCOLS))
-        items = [Item(f'protocol {protocol.kind}', of_protocol, folder / protocol.kind)
-                 for protocol, of_protocol in _configs(with_data(config, world))]
-        if dry_run:
-            return _describe(items, place, say)
-        with holding(folder, place):
-            code, failed = train_series(items, place)
-            if code:
-                log.info('the same command carries on: --leak-premium --out %s', folder)
-                return code
-            if world.is_main:
-                lines = failure_lines(failed) if failed else [
-                    *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}',
-                    f'next: ser report {shlex.quote(str(folder / PROTOCOLS[0]))}']
-                for line in lines:
-                    log.info(line)
-            return SOME_FAILED if failed else 0
+        with data_for(config, world, dry_run) as with_shards:
+            items = [Item(f'protocol {protocol.kind}', of_protocol, folder / protocol.kind)
+                     for protocol, of_protocol in _configs(with_shards)]
+            if dry_run:
+                return _describe(items, place, say)
+            with holding(folder, place):
+                code, failed = train_series(items, place)
+                if code:
+                    log.info('the same command carries on: --leak-premium --out %s', folder)
+                    return code
+                if world.is_main:
+                    lines = failure_lines(failed) if failed else [
+                        *premium_lines(leak_premium(folder, config.evaluation)), f'report: {folder / "README.md"}',
+                        f'next: ser report {shlex.quote(str(folder / PROTOCOLS[0]))}']
+                    for line in lines:
+                        log.info(line)
+                return SOME_FAILED if failed else 0
 
     return with_world(config, body)
 

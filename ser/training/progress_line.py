@@ -4,17 +4,22 @@ from ser.evaluation.tables import counted
 from ser.training.device import peak_memory_gb
 
 
-def progress_line(progress, epochs, steps_per_epoch, loss, rate, device):
-    """One line: epoch, step, loss, learning rate, clips/s, data wait %, peak memory, time left."""
+def progress_line(progress, epochs, steps_per_epoch, loss, rate, pace, device):
+    """One line: epoch, step, loss, learning rate, clips/s, data wait %, peak memory, time left.
+
+    clips/s and data wait are of this epoch. pace: seconds a step, for what is left.
+    """
     p, seconds = progress, max(progress.epoch_seconds, 1e-9)
+    clips = p.epoch_clips / seconds
+    left = seconds_left(p, epochs, steps_per_epoch, pace)
     return (f'epoch {p.epoch + 1}/{epochs} step {p.step}/{steps_per_epoch} loss {loss:.4f} lr {rate:.2e} '
-            f'{p.epoch_clips / seconds:.0f} clips/s data wait {100 * p.epoch_wait / seconds:.0f} % '
-            f'peak memory {peak_memory_gb(device):.1f} GB time left {clock(seconds_left(p, epochs, steps_per_epoch))}')
+            f'{clips:.{0 if clips >= 10 else 1}f} clips/s data wait {100 * p.epoch_wait / seconds:.0f} % '
+            f'peak memory {peak_memory_gb(device):.1f} GB time left {clock(left)}')
 
 
-def seconds_left(progress, epochs, steps_per_epoch):
-    """Seconds to the last epoch's end at the speed of this one; validation is not counted."""
-    return (epochs * steps_per_epoch - progress.global_step) * progress.epoch_seconds / max(progress.step, 1)
+def seconds_left(progress, epochs, steps_per_epoch, pace):
+    """Seconds to the last epoch's end at `pace` seconds a step; validation is not counted."""
+    return (epochs * steps_per_epoch - progress.global_step) * pace
 
 
 def reading_line(counters):

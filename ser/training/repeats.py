@@ -5,6 +5,7 @@ import logging
 from ser.errors import SerError
 from ser.evaluation.repeats import pool_seeds, refuse_same_weights, seed_lines
 from ser.evaluation.report import pool_folds
+from ser.training.demo_data import data_for
 from ser.training.folds import SOME_FAILED, check_has_folds, dry_folds, fold_items
 from ser.training.series import (
     Item,
@@ -19,7 +20,7 @@ from ser.training.series import (
     split_lines,
     train_series,
 )
-from ser.training.session import with_data, with_world
+from ser.training.session import with_world
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,12 @@ def all_seeds(config, count, out=None, folds=False, dry_run=False, say=print):
     def body(world, device, reason):
         place = Place(world, device, reason)
         folder = series_folder(place, config, out, r'seed-\d+/fold-\d+' if folds else r'seed-\d+')
-        series = _Seeds(with_data(config, world), count, folder, folds, place)
-        if dry_run:
-            return series.describe(say)
-        with holding(folder, place):
-            return series.train()
+        with data_for(config, world, dry_run) as with_shards:
+            series = _Seeds(with_shards, count, folder, folds, place)
+            if dry_run:
+                return series.describe(say)
+            with holding(folder, place):
+                return series.train()
 
     return with_world(config, body)
 

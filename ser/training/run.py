@@ -11,17 +11,18 @@ from importlib import metadata
 from pathlib import Path
 
 from ser.config.load import load_resolved, to_yaml
-from ser.errors import SerError
+from ser.errors import SerError, nearest
 from ser.evaluation.calibration import CALIBRATION, VALIDATION
 from ser.evaluation.reading import read_json
 from ser.files import verifies, write_json, write_rows, write_whole
 from ser.training.held import Held
 
-TASK, AUXILIARY = 'task.json', 'auxiliary.json'
+TASK, AUXILIARY, ENVIRONMENT = 'task.json', 'auxiliary.json', 'environment.json'
 # What ser.evaluation reads.
 SCORED_FROM = ('predictions.csv', 'split.csv', 'data.json', 'labels.json', 'metrics.csv')
 PACKAGES = ('serstream', 'torch', 'torchaudio', 'torchvision', 'nnAudio', 'timm', 'kornia', 'webdataset', 'soundfile',
             'soxr', 'numpy', 'scipy', 'scikit-learn', 'pydantic', 'transformers')
+_HOW_MADE = ' Runs are made by python -m ser.train, or fetched by ser pull OWNER/NAME OUT'
 
 
 def restarted():
@@ -98,7 +99,7 @@ class RunDirectory:
     def create(self, config, environment):
         """Write command, environment and config. Call it last: a directory with config.yaml is a run."""
         write_whole(self.path / 'command.txt', shlex.join(sys.orig_argv) + '\n')
-        write_json(self.path / 'environment.json', environment)
+        write_json(self.path / ENVIRONMENT, environment)
         write_whole(self.path / 'config.yaml', to_yaml(config))
 
     @property
@@ -110,6 +111,11 @@ class RunDirectory:
     def finished(self):
         """Whether training and test are done and the weights are whole."""
         return (self.path / 'test_metrics.json').is_file() and verifies(self.path / 'best.safetensors')
+
+    @property
+    def unfinished(self):
+        """Whether training was begun here and its test is not done; a run that was fetched was begun elsewhere."""
+        return (self.path / ENVIRONMENT).is_file() and not (self.path / 'test_metrics.json').is_file()
 
     @property
     def scorable(self):
@@ -145,6 +151,7 @@ class RunDirectory:
 def open_run(path):
     """The config and class names of a run directory. Raises SerError when it is not one."""
     path = Path(path)
+    check_folder(path)
     if not (path / 'config.yaml').is_file():
         raise SerError(f'{path}: not a run directory (no config.yaml).{_what_instead(path)}')
     config, names = load_resolved(path / 'config.yaml'), read_json(path / 'labels.json', list)
@@ -152,6 +159,19 @@ def open_run(path):
     if len(names) < fewest or not all(isinstance(name, str) for name in names):
         raise SerError(f'{path / "labels.json"}: a list of at least {what} is wanted')
     return config, tuple(names)
+
+
+def check_folder(path):
+    """Raises SerError where there is nothing at the path of a run, with the run that may have been meant."""
+    path = Path(path)
+    if path.exists():
+        return
+    runs = _runs_in(path.parent) or _runs_in(path.parent / 'runs')
+    near = nearest(path.name, [run.name for run in runs])
+    meant = next((run for run in runs if run.name == near), None)
+    raise SerError(f'{path}: no such folder.' + (
+        f" Did you mean '{meant}'?" if meant else
+        f' There are runs near it, such as {runs[-1]}' if runs else _HOW_MADE))
 
 
 def auxiliary_of(path):
@@ -170,9 +190,13 @@ def _what_instead(path):
     """What a folder that is no run may be, and what to name instead."""
     if (path / 'shards.json').is_file() or any(path.glob('*.tar')):
         return ' It holds shards; a run is what python -m ser.train --shards makes of them'
-    runs = sorted((found.parent for found in path.glob('*/config.yaml')), key=lambda run: run.stat().st_mtime)
-    return f' It holds runs: name one of them, such as {runs[-1]}' if runs else (
-        ' Runs are made by python -m ser.train, or fetched by ser pull OWNER/NAME OUT')
+    runs = _runs_in(path)
+    return f' It holds runs: name one of them, such as {runs[-1]}' if runs else _HOW_MADE
+
+
+def _runs_in(folder):
+    """The run directories in a folder, the newest last."""
+    return sorted((found.parent for found in folder.glob('*/config.yaml')), key=lambda run: run.stat().st_mtime)
 
 
 def environment(device, reason, world_size):

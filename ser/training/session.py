@@ -18,9 +18,9 @@ from ser.evaluation.report import evaluate_run
 from ser.evaluation.summary import summary_lines
 from ser.evaluation.tables import counted
 from ser.models import settled
-from ser.shards.demo_shards import ensure_demo_shards
 from ser.shards.index import PARTS
 from ser.shards.stream import reader_death
+from ser.training.demo_data import data_for, on_demo
 from ser.training.device import choose_device, set_deterministic
 from ser.training.distributed import start_world, stop_world
 from ser.training.finish import test_run
@@ -32,7 +32,6 @@ from ser.training.run import RunDirectory, environment, new_run_path, open_run, 
 from ser.training.trackers import check_tracker, start_tracker
 
 log = logging.getLogger(__name__)
-DEMO_SHARDS = Path('data/demo')
 SLOW_SECONDS = 1800
 # What may differ when a run is resumed: where the data lies and how the machine is used, not what is computed.
 RESUMABLE = ('data.shards', 'data.valid_shards', 'data.test_shards', 'data.workers', 'data.prefetch', 'data.long',
@@ -91,19 +90,22 @@ def new_session(config, out=None, dry_run=False, offer_small=False, say=print):
         # A machine whose ranks were well joins the others again, and is told of no restart.
         again = any(world.gather(restarted()))
         path, begun = world.on_main(lambda: _run_of(config, out, again))
-        job = prepare(with_data(config, world), world, device)
-        if begun:
-            return _single_run(job, path, reason, resume=True)
-        shapes = probe(job)
-        if dry_run:
-            if world.is_main:
-                for line in job.plan_lines(shapes):
-                    say(line)
-            return 0
-        if job.split.folds:
-            log.info('this run is fold %d of %d: --folds all trains each and pools them', job.split.fold,
-                     job.split.folds)
-        return _single_run(job, path, reason, offer_small=offer_small)
+        with data_for(config, world, dry_run) as with_shards:
+            job = prepare(with_shards, world, device)
+            if begun:
+                return _single_run(job, path, reason, resume=True)
+            shapes = probe(job)
+            if dry_run:
+                # Of the synthetic corpus it says where training has it.
+                job.config = job.config if config.data.shards else on_demo(job.config)
+                if world.is_main:
+                    for line in job.plan_lines(shapes):
+                        say(line)
+                return 0
+            if job.split.folds:
+                log.info('this run is fold %d of %d: --folds all trains each and pools them', job.split.fold,
+                         job.split.folds)
+            return _single_run(job, path, reason, offer_small=offer_small)
 
     return with_world(config, body)
 
@@ -133,8 +135,8 @@ def resume_session(run, assignments, options):
             if world.is_main:
                 _tell(evaluate_run(path, config.evaluation), path)
             return 0
-        job = prepare(with_data(config, world), world, device)
-        return _single_run(job, path, reason, resume=True)
+        with data_for(config, world) as with_shards:
+            return _single_run(prepare(with_shards, world, device), path, reason, resume=True)
 
     return with_world(config, body)
 
@@ -149,20 +151,6 @@ def refuse_changes(run, config):
             if value != old[section].get(key) and dotted not in RESUMABLE:
                 raise SerError(f'{run}: {dotted} is {old[section].get(key)} in this run and cannot change to {value}. '
                                f'What may change: {", ".join(RESUMABLE)}')
-
-
-def with_data(config, world):
-    """The config itself where it names shards, else on the synthetic corpus, which is made where it is missing."""
-    data = config.data
-    if data.shards:
-        return config
-    if data.valid_shards or data.test_shards:
-        raise SerError('--valid-shards and --test-shards go with --shards, which names the training part')
-    if world.is_main:
-        ensure_demo_shards(DEMO_SHARDS)
-    world.from_main(True)
-    log.info('corpus: synthetic demo voices in %s, for trying the software only', DEMO_SHARDS)
-    return config.model_copy(update={'data': data.model_copy(update={'shards': (str(DEMO_SHARDS),)})})
 
 
 def _single_run(job, path, reason, **options):

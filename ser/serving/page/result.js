@@ -42,6 +42,11 @@ function isNamed({ emotion, likeliest }) {
 
 function words(result) {
   if (result.silent) return 'Nothing is to be heard in this recording, so the model was not asked about it.';
+  const short = 'This recording is shorter than any syllable: what is said of it says little. ';
+  return `${result.short ? short : ''}${meaningOf(result)}`;
+}
+
+function meaningOf(result) {
   const meaning = result.calibrated
     ? 'Calibrated: on the validation recordings, answers with such a probability were right about that often.'
     : 'Not calibrated: trust the order of the classes more than the numbers.';
