@@ -78,6 +78,7 @@ def test_richer_features_do_better_without_solving_it(measured):
     assert 0.6 < svm_ua(table[:, 2:], labels, speakers) < 0.9
 
 
+@pytest.mark.slow
 def test_each_manner_moves_pitch_and_energy_as_published(measured):
     table, labels, _ = measured
     pitch, energy, spread = ({name: table[labels == name, column].mean() for name in MANNERS} for column in range(3))

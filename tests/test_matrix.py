@@ -67,6 +67,7 @@ def test_the_diagonal_is_held_out_speakers_and_elsewhere_every_clip_of_a_shared_
     assert (cells / 'one--one' / 'README.md').read_text().startswith('# one on one')
 
 
+@pytest.mark.slow
 def test_the_same_command_keeps_what_is_finished_and_tries_again_what_failed(tiny_matrix, tmp_path, capfd):  # noqa: F811
     out = tmp_path / 'out'
     shutil.copytree(tiny_matrix.out, out)

@@ -223,6 +223,7 @@ def compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_one_graph_serves_every_share_of_a_mix(compiler):
     counter = CompileCounter()
     compiled = compiler(network({'mel': ViewConfig(backbone=MVIT)}), backend=counter, fullgraph=True)

@@ -96,6 +96,7 @@ def arguments(shards, out, *more):
             *more]
 
 
+@pytest.mark.slow
 def test_both_are_trained_and_stay(shards, tmp_path, capfd):
     out, threads = tmp_path / 'premium', torch.get_num_threads()
     assert main(arguments(shards, out)) == 0

@@ -83,8 +83,8 @@ def stop_after_a_step(monkeypatch):
 
 
 @pytest.mark.parametrize('preset', [
-    # Of images and of experts, smaller models do all this in test_train and test_moe.
-    pytest.param(preset, marks=[pytest.mark.slow] if preset in ('maxmvit-tiny', 'moe-tiny', 'majority') else [])
+    # Of images, encoders and experts, smaller models do all this in test_train, test_ssl and test_moe.
+    pytest.param(preset, marks=[] if preset in ('crnn-tiny', 'svm') else [pytest.mark.slow])
     for preset in PRESETS])
 def test_a_preset_trains_stops_resumes_evaluates_and_predicts(preset, shards, recordings, tmp_path, monkeypatch,
                                                               capfd):
