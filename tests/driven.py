@@ -5,6 +5,7 @@ a line of exit codes back): sixty kills cost sixty forks, not sixty imports of t
 with the order in the environment.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -140,12 +141,10 @@ class Driver:
 
 
 def _serve():
-    import matplotlib.pyplot
-    import sklearn.metrics
-
-    import ser.training.session  # noqa: F401
-
-    assert matplotlib.pyplot and sklearn.metrics
+    # Whatever a training imports only when it wants it, too: each fork would do so anew, for seconds.
+    for name in ('matplotlib.pyplot', 'sklearn.metrics', 'scipy.optimize', 'scipy.signal', 'nnAudio.features.cqt',
+                 'ser.models.backbones', 'ser.training.session', 'torch._dynamo'):
+        importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(_carry_out(json.loads(line))), flush=True)
 
