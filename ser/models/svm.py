@@ -147,10 +147,12 @@ def pair_coefficients(machine):
 
 
 def balanced(labels):
-    """Class number -> weight by which all classes of clips count alike: scikit-learn's class_weight 'balanced', of the
-    clips' labels int64 (M,), not of their rows."""
-    counts = np.bincount(labels.numpy()).astype(float)
-    return dict(enumerate(len(labels) / (len(counts) * counts)))
+    """Class number -> weight by which all classes of clips, int64 (M,), count alike; of rows SVC would take it itself.
+    """
+    from sklearn.utils.class_weight import compute_class_weight
+
+    present = np.unique(labels)
+    return dict(zip(present.tolist(), compute_class_weight('balanced', classes=present, y=labels.numpy()), strict=True))
 
 
 def fitted_scale(decisions, clips):
